@@ -1,7 +1,8 @@
 """Files of assessments' and problems' tasks: repository, hidden tests, reference solution (docs/tasks.md)."""
 
+from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import request
 
@@ -20,39 +21,51 @@ from storage.base import copy_body, validate_length
 blp = Blueprint("Tasks", __name__, description="Files of tasks that the service hosts and tests.")
 
 ARCHIVES = {"application/zip": ZIP, "application/gzip": TAR}
-FORMATS = {
-    REPOSITORY: ARCHIVES | {"application/x-git-bundle": "git"},
-    TESTS: ARCHIVES,
-    REFERENCE: ARCHIVES | {"text/x-patch": task_files.PATCH},
-}
-SCHEMAS = {
-    REPOSITORY: schemas.TaskRepositoryResponse,
-    TESTS: schemas.TaskTestsResponse,
-    REFERENCE: schemas.TaskReferenceResponse,
-}
-NAMES = {REPOSITORY: "repository", TESTS: "hidden tests", REFERENCE: "reference solution"}
-UPLOADS = {
-    REPOSITORY: "A zip archive, a tar.gz or a git bundle of at most 64 MiB. The service hosts its files as one commit, "
-    "and `repoUrl` and `repoCommit` become null. Candidates who have started keep their version.",
-    TESTS: "A zip archive or a tar.gz of at most 20 MiB, with `tests.json` in its root.",
-    REFERENCE: "A zip archive or a tar.gz of at most 20 MiB with the files that the solution adds or changes, or a "
-    "patch of at most 5 MiB, which is applied to the current repository.",
+
+
+class Kind(NamedTuple):
+    """A kind of file: its formats by media type, and the documentation of its operations."""
+
+    name: str
+    schema: Any
+    formats: dict[str, str]
+    upload: str
+    errors: tuple[Any, ...] = ()
+
+
+KINDS = {
+    REPOSITORY: Kind(
+        "repository",
+        schemas.TaskRepositoryResponse,
+        ARCHIVES | {"application/x-git-bundle": "git"},
+        "A zip archive, a tar.gz or a git bundle of at most 64 MiB. The service hosts its files as one commit, and "
+        "`repoUrl` and `repoCommit` become null. Candidates who have started keep their version.",
+        (errors.AlreadyStarted,),
+    ),
+    TESTS: Kind(
+        "hidden tests",
+        schemas.TaskTestsResponse,
+        ARCHIVES,
+        "A zip archive or a tar.gz of at most 20 MiB, with `tests.json` in its root.",
+    ),
+    REFERENCE: Kind(
+        "reference solution",
+        schemas.TaskReferenceResponse,
+        ARCHIVES | {"text/x-patch": task_files.PATCH},
+        "A zip archive or a tar.gz of at most 20 MiB with the files that the solution adds or changes, or a patch of "
+        "at most 5 MiB, which is applied to the current repository.",
+        (errors.NoRepository,),
+    ),
 }
 UPLOAD_ERRORS = (
     *(errors.TaskFileType, errors.Invalid, errors.LengthRequired, errors.TooLarge, errors.Incomplete),
     errors.StoreUnavailable,
 )
-KIND_ERRORS = {REPOSITORY: [errors.AlreadyStarted], TESTS: [], REFERENCE: [errors.NoRepository]}
-
-
-def _find_owner(model: Any, row_id: Any, writes: bool = False) -> Any:
-    """Find the assessment or problem. Only the organization's own problems can be changed."""
-    return find(model, row_id, Issue.owned_by(caller) if writes and model is Issue else None)
 
 
 def _receive(owner: Any, kind: str) -> Any:
     """Read and convert the body, and store it without its row."""
-    format = FORMATS[kind].get(request.mimetype)
+    format = KINDS[kind].formats.get(request.mimetype)
     if format is None:
         raise errors.TaskFileType()
     max_bytes = task_files.MAX_PATCH_BYTES if format == task_files.PATCH else task_files.MAX_BYTES[kind]
@@ -69,48 +82,51 @@ def _receive(owner: Any, kind: str) -> Any:
 
 def _add_operations(model: Any, noun: str, kind: str) -> None:
     """Add the operations of a kind of file below an assessment or a problem."""
-    parameter, name = f"{noun}_id", NAMES[kind]
-    path = f"/{noun}s/<id:{parameter}>/{kind}"
-    of_owner = f"an {noun}'s {name}"
+    name, schema, formats, upload, own_errors = KINDS[kind]
+    path = f"/{noun}s/<id:{noun}_id>/{kind}"
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    body = {"required": True, "content": dict.fromkeys(formats, binary)}
 
-    def receive(prepared: Any, **ids: Any) -> Any:
-        return {kind: TaskFile.store(_find_owner(model, ids[parameter], writes=True), prepared)}
+    def find_own(ids: dict[str, Any]) -> Any:
+        """Find the assessment, or the organization's own problem."""
+        return find(model, ids[f"{noun}_id"], Issue.owned_by(caller) if model is Issue else None)
 
-    def get(**ids: Any) -> Any:
-        return {kind: or_not_found(TaskFile.find(_find_owner(model, ids[parameter]).id, kind))}
+    def named(verb: str, title: str, description: str) -> Callable:
+        def decorate(view: Any) -> Any:
+            view.__name__ = f"{verb}_{noun}_{kind}"
+            view.__doc__ = f"{title} an {noun}'s {name}\n\n{description}"
+            return view
 
-    def delete(**ids: Any) -> Any:
-        removed = TaskFile.remove(_find_owner(model, ids[parameter], writes=True), kind)
+        return decorate
+
+    @blp.put(path)
+    @auth.required(ApiToken, scope="write")
+    @blp.doc(requestBody=body)
+    @concurrency.limit(concurrency.LARGE_BODY, lambda **ids: True)
+    @raises(*UPLOAD_ERRORS, *own_errors)
+    @blp.response(200, schema)
+    @audit.record_change(prepare=lambda **ids: _receive(find_own(ids), kind))
+    @named("receive", "Upload", f"{upload} Replaces the previous version.")
+    def receive(prepared, **ids):
+        return {kind: TaskFile.store(find_own(ids), prepared)}
+
+    @blp.get(path)
+    @auth.required(ApiToken)
+    @blp.response(200, schema)
+    @named("get", "Get", "Metadata and digests. The content cannot be downloaded.")
+    def get(**ids):
+        return {kind: or_not_found(TaskFile.find(find(model, ids[f"{noun}_id"]).id, kind))}
+
+    @blp.delete(path)
+    @auth.required(ApiToken, scope="write")
+    @blp.response(200, Deleted)
+    @audit.record_change()
+    @named("delete", "Delete", "Sessions and test runs that use this version keep it.")
+    def delete(**ids):
+        removed = TaskFile.remove(find_own(ids), kind)
         return {"ok": True, "id": or_not_found(next(iter(removed), None)).id}
 
-    for view, summary, description in (
-        (receive, f"Upload {of_owner}", f"{UPLOADS[kind]} Replaces the previous version."),
-        (get, f"Get {of_owner}", "Metadata and digests. The content cannot be downloaded."),
-        (delete, f"Delete {of_owner}", "Sessions and test runs that use this version keep it."),
-    ):
-        view.__name__ = f"{view.__name__}_{noun}_{kind}"
-        view.__doc__ = f"{summary}\n\n{description}"
 
-    prepare = audit.record_change(
-        prepare=lambda **ids: _receive(_find_owner(model, ids[parameter], writes=True), kind)
-    )
-    receive = blp.response(200, SCHEMAS[kind])(prepare(receive))
-    receive = raises(*UPLOAD_ERRORS, *KIND_ERRORS[kind])(receive)
-    receive = concurrency.limit(concurrency.LARGE_BODY, lambda **ids: True)(receive)
-    blp.put(path)(auth.required(ApiToken, scope="write")(blp.doc(requestBody=_body(kind))(receive)))
-
-    get = blp.response(200, SCHEMAS[kind])(get)
-    blp.get(path)(auth.required(ApiToken)(get))
-
-    delete = blp.response(200, Deleted)(audit.record_change()(delete))
-    blp.delete(path)(auth.required(ApiToken, scope="write")(delete))
-
-
-def _body(kind: str) -> dict[str, Any]:
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {"required": True, "content": dict.fromkeys(FORMATS[kind], binary)}
-
-
-for _kind in FORMATS:
+for _kind in KINDS:
     _add_operations(Assessment, "assessment", _kind)
     _add_operations(Issue, "issue", _kind)

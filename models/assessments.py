@@ -112,7 +112,7 @@ class Assessment(ProtectedModel):
     ) -> "Assessment":
         """Create an assessment if the monthly quota allows it.
 
-        Without `repo_url`, it gets the issue's repository and the files of its task.
+        It gets the files of the issue's task, unless `repo_url` is another repository.
 
         shipped -- the issue's files, rubric and time limit, if it is a problem that the service ships
 
@@ -127,8 +127,8 @@ class Assessment(ProtectedModel):
             if shipped:
                 rubric = rubric or Rubric.find_or_create(organization, **shipped.rubric)
                 values = {"time_limit_minutes": shipped.time_limit_minutes} | values
-            has_own_repository = values.get("repo_url") is not None
-            values = _issue_columns(issue, values.get("repo_url")) | values
+            repo_url = values.get("repo_url")
+            values = _issue_columns(issue, repo_url) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
             used = cls.used_this_month(organization)
@@ -137,7 +137,7 @@ class Assessment(ProtectedModel):
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
             for file in shipped.files if shipped else ():
                 TaskFile.add(organization, assessment.id, file)
-            if issue and not has_own_repository:
+            if issue and repo_url in (None, issue.repo_url):
                 TaskFile.share(issue, assessment)
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment

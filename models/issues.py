@@ -98,7 +98,8 @@ class Issue(Model):
     def soft_delete(self) -> None:
         """Mark the issue as deleted, and remove its files."""
         with db.atomic():
-            TaskFile.remove(self, *files.KINDS)
+            if not self.is_catalog:
+                TaskFile.remove(self, *files.KINDS)
             self.set_once("deleted_at")
 
 

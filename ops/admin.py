@@ -14,6 +14,8 @@ from ops import OperationError, problems
 from schemas.fields import parse_id
 from schemas.issues import Catalog
 
+# Fields of a problem that only its assessments get.
+OF_ASSESSMENTS = {"rubric", "time_limit_minutes"}
 CATALOG = Path(__file__).parent.parent / "data" / "catalog.yaml"
 
 
@@ -114,10 +116,10 @@ def import_catalog(file: Path) -> int:
     """Create or update the catalog's issues; with the starter catalog also the problems. Returns how many."""
     entries = problems.load(Catalog(), file)["issues"]
     if file.resolve() == CATALOG:
-        entries += [problem.issue for problem in problems.read()]
+        entries += [problem for _, problem in problems.read()]
     with db.atomic():
         for entry in entries:
-            models.Issue.upsert(entry)
+            models.Issue.upsert({name: value for name, value in entry.items() if name not in OF_ASSESSMENTS})
         for organization in Organization.select(Organization.id):
             record(organization, "importIssues")
     return len(entries)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import Any
 
 import marshmallow
 import yaml
@@ -21,15 +21,6 @@ from storage import Storage
 PROBLEMS = Path(__file__).parent.parent / "data" / "problems"
 
 
-class Problem(NamedTuple):
-    """A problem's folder, its catalog entry, and what its assessments get."""
-
-    folder: Path
-    issue: dict[str, Any]
-    rubric: dict[str, Any]
-    time_limit_minutes: int
-
-
 def load(schema: marshmallow.Schema, file: Path) -> dict[str, Any]:
     """Load a YAML or JSON file. Raises OperationError."""
     try:
@@ -40,22 +31,19 @@ def load(schema: marshmallow.Schema, file: Path) -> dict[str, Any]:
         raise OperationError(f"{file} is not valid: {json.dumps(error.messages)}") from None
 
 
-def read(folder: Path | None = None) -> list[Problem]:
-    """Read the problems in a folder, by default PROBLEMS."""
-    problems = []
-    for file in sorted((folder or PROBLEMS).glob("*/problem.yaml")):
-        issue = load(issues.ShippedProblem(), file)
-        problems.append(Problem(file.parent, issue, issue.pop("rubric"), issue.pop("time_limit_minutes")))
-    return problems
+def read(folder: Path | None = None) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the folder of each problem in PROBLEMS or another folder, and its `problem.yaml`."""
+    files = sorted((folder or PROBLEMS).glob("*/problem.yaml"))
+    return [(file.parent, load(issues.ShippedProblem(), file)) for file in files]
 
 
 def prepare(organization: Organization, issue_id: Any, store: Callable[[], Storage]) -> ShippedProblem | None:
     """Store a problem's files for a new assessment; return None for other issues."""
-    for problem in read():
-        if problem.issue["id"] == issue_id:
+    for folder, problem in read():
+        if problem["id"] == issue_id:
             owner_id = new_id()
-            new = [_prepare(organization, owner_id, kind, problem.folder / kind, store()) for kind in KINDS]
-            return ShippedProblem(new, problem.rubric, problem.time_limit_minutes)
+            new = [_prepare(organization, owner_id, kind, folder / kind, store()) for kind in KINDS]
+            return ShippedProblem(new, problem["rubric"], problem["time_limit_minutes"])
     return None
 
 

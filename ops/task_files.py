@@ -1,6 +1,7 @@
 """Convert uploaded files of tasks to the form in which they are stored, and store them."""
 
-import stat
+import os
+import tarfile
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -11,7 +12,7 @@ from git_bundles import Unreadable, repository
 from models.database import release_connection
 from models.orgs import Organization
 from models.tasks.files import REFERENCE, REPOSITORY, TESTS, NewFile, TaskFile
-from rules.archives import ArchiveError, ArchiveFile, Limits, read_files, write_tar
+from rules.archives import ArchiveFile, Limits, UnreadableArchive, read_files, write_tar
 from rules.reference_patch import ReferencePatch
 from schemas.task_files import TestSettings
 from storage import Storage, new_object_key
@@ -20,9 +21,10 @@ from web.json import flatten_messages, parse_object
 MEGABYTE = 1024 * 1024
 MAX_BYTES = {REPOSITORY: 64 * MEGABYTE, TESTS: 20 * MEGABYTE, REFERENCE: 20 * MEGABYTE}
 MAX_PATCH_BYTES = 5 * MEGABYTE
-LIMITS = Limits(64 * MEGABYTE)  # in memory
+LIMITS = Limits(files=20_000, bytes=64 * MEGABYTE, file_bytes=20 * MEGABYTE)  # in memory
 PATCH = "patch"
 SETTINGS = "tests.json"
+DELETED_PATHS = ".deleted"  # a file of a reference solution
 
 
 def prepare(
@@ -42,9 +44,9 @@ def prepare(
                 columns = _write_patched(source, owner_id, storage, output)
             else:
                 columns = _write(list(read_files(source, format, LIMITS)), output)
-        except (ArchiveError, Unreadable) as problem:
+        except (UnreadableArchive, Unreadable) as problem:
             raise invalid(kind, str(problem)) from None
-        size, suffix = output.tell(), "bundle" if kind == REPOSITORY else "tar.gz"
+        size, suffix = output.seek(0, os.SEEK_END), "bundle" if kind == REPOSITORY else "tar.gz"
         output.seek(0)
         object_key = new_object_key(str(owner_id), suffix)
         removal = TaskFile.schedule_removal(organization, owner_id, object_key)
@@ -54,9 +56,9 @@ def prepare(
     return NewFile(stored | columns, removal)
 
 
-def _write(files: list[ArchiveFile], output: IO[bytes], deleted: list[str] | None = None) -> dict[str, Any]:
+def _write(files: list[ArchiveFile], output: IO[bytes]) -> dict[str, Any]:
     write_tar(files, output)
-    return {"file_count": len(files), "settings": {"deletedPaths": deleted or []}}
+    return {"file_count": len(files)}
 
 
 def _write_tests(source: IO[bytes], format: str, output: IO[bytes]) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _write_tests(source: IO[bytes], format: str, output: IO[bytes]) -> dict[str,
 def _read_settings(files: dict[str, bytes]) -> dict[str, Any]:
     """Return the content of `tests.json` with defaults. Raises Invalid with the path in it."""
     if SETTINGS not in files:
-        raise ArchiveError(f"The archive has no `{SETTINGS}` in its root.")
+        raise UnreadableArchive(f"The archive has no `{SETTINGS}` in its root.")
     try:
         settings = TestSettings().load(parse_object(files[SETTINGS]))
         for number, each in enumerate(settings["files"]):
@@ -80,7 +82,9 @@ def _read_settings(files: dict[str, bytes]) -> dict[str, Any]:
     except Invalid as error:
         details = error.details or []
     except ApiError:
-        raise ArchiveError(f"`{SETTINGS}` must be a JSON object in UTF-8, without repeated fields.") from None
+        raise UnreadableArchive(
+            f"`{SETTINGS}` must be a JSON object in UTF-8, without repeated fields."
+        ) from None
     else:
         return TestSettings().dump(settings)
     raise Invalid(details=[each | {"path": [TESTS, SETTINGS, *each["path"]]} for each in details])
@@ -93,14 +97,18 @@ def _write_patched(source: IO[bytes], owner_id: Any, storage: Storage, output: I
         raise NoRepository()
     release_connection()
     patch = ReferencePatch(source.read())
-    paths = patch.paths
-    with TemporaryFile() as bundle:
+    with TemporaryFile() as bundle, TemporaryFile() as exported:
         bundle.writelines(storage.chunks(current.object_key))
         bundle.seek(0)
-        files = {
-            path: ArchiveFile(path, bool(mode & 0o100), content)
-            for name, mode, content in repository.read_files(bundle)
-            if stat.S_ISREG(mode) and (path := name.decode("utf-8", "replace")) in paths
-        }
+        repository.export_files(bundle, exported)
+        with tarfile.open(fileobj=exported, mode="r:") as archive:
+            entries = [entry for entry in archive if entry.isreg() and entry.name in patch.paths]
+            files = {entry.name: _read_entry(archive, entry) for entry in entries}
     changed, deleted = patch.apply(files)
-    return _write(changed, output, deleted)
+    if deleted:
+        changed.append(ArchiveFile(DELETED_PATHS, False, "".join(f"{path}\n" for path in deleted).encode()))
+    return _write(changed, output)
+
+
+def _read_entry(archive: Any, entry: tarfile.TarInfo) -> ArchiveFile:
+    return ArchiveFile(entry.name, bool(entry.mode & 0o100), archive.extractfile(entry).read())

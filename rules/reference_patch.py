@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dulwich.patch import FilePatch, PatchHunk, apply_patch_hunks, parse_unified_diff
 
-from rules.archives import MAX_PATH_BYTES, ArchiveError, ArchiveFile, check_path
+from rules.archives import ArchiveFile, UnreadableArchive, check_path
 
 # Lines to read and to move: a hunk moves the lines after it.
 MAX_MOVED_LINES = 100_000_000
@@ -15,22 +15,19 @@ _FILE_TYPE, _REGULAR_FILE, _EXECUTABLE = 0o170000, 0o100000, 0o100
 
 
 class ReferencePatch:
-    """A patch as `git diff` or `git format-patch` writes it. Raises ArchiveError, also in `apply`."""
+    """A patch as `git diff` or `git format-patch` writes it. Raises UnreadableArchive, also in `apply`."""
 
     def __init__(self, content: bytes):
         try:
             patches = parse_unified_diff(content)
             self._patches = [(patch, *_paths(patch)) for patch in patches]
         except ValueError:
-            raise ArchiveError("The patch is damaged.") from None
+            raise UnreadableArchive("The patch is damaged.") from None
         if not patches:
-            raise ArchiveError("The patch contains no changes. Create it with `git diff`.")
+            raise UnreadableArchive("The patch contains no changes. Create it with `git diff`.")
         self._lines_left = MAX_MOVED_LINES
-
-    @property
-    def paths(self) -> set[str]:
-        """The paths of files that the patch changes, adds or deletes."""
-        return {path for _, *paths in self._patches for path in paths if path}
+        # Of the files that the patch changes, adds or deletes.
+        self.paths = {path for _, *paths in self._patches for path in paths if path}
 
     def apply(self, files: dict[str, ArchiveFile]) -> tuple[list[ArchiveFile], list[str]]:
         """Return the files that differ after the patch, and the paths of deleted files.
@@ -48,17 +45,17 @@ class ReferencePatch:
     ) -> None:
         path = new or old or ""
         if patch.binary or (patch.new_mode or _REGULAR_FILE) & _FILE_TYPE != _REGULAR_FILE:
-            raise ArchiveError(
+            raise UnreadableArchive(
                 f"`{path}` is binary, a link or a submodule. Send an archive instead of a patch."
             )
         if old and old not in files:
-            raise ArchiveError(f"`{old}` is not in the repository.")
+            raise UnreadableArchive(f"`{old}` is not in the repository.")
         if new and new != old and new in files:
-            raise ArchiveError(f"`{new}` is already in the repository.")
+            raise UnreadableArchive(f"`{new}` is already in the repository.")
         original = files[old] if old else ArchiveFile(path, False, b"")
         content = self._apply_hunks(patch, path, original.content)
         if not new and content:
-            raise ArchiveError(f"The patch deletes `{path}`, but not all of its lines.")
+            raise UnreadableArchive(f"The patch deletes `{path}`, but not all of its lines.")
         if old and old != new and patch.copy_from is None:
             del files[old]
         if new:
@@ -70,7 +67,7 @@ class ReferencePatch:
         lines = _LINE.findall(content)
         self._lines_left -= len(lines) * (len(hunks) + 1)
         if self._lines_left < 0:
-            raise ArchiveError("The patch is too large. Send an archive instead.")
+            raise UnreadableArchive("The patch is too large. Send an archive instead.")
 
         def apply(count: int) -> list[bytes] | None:
             return apply_patch_hunks(replace(patch, hunks=hunks[:count]), lines)
@@ -78,7 +75,7 @@ class ReferencePatch:
         result = apply(len(hunks))
         if result is None:
             failed = bisect_left(range(len(hunks)), True, key=lambda count: apply(count) is None)
-            raise ArchiveError(f"Hunk {failed} of `{path}` does not apply to the repository.")
+            raise UnreadableArchive(f"Hunk {failed} of `{path}` does not apply to the repository.")
         return b"".join(result)
 
 
@@ -87,7 +84,7 @@ def _paths(patch: FilePatch) -> tuple[str | None, str | None]:
     old = patch.rename_from or patch.copy_from or _without_prefix(patch.old_path)
     new = patch.rename_to or patch.copy_to or _without_prefix(patch.new_path)
     if not old and not new:
-        raise ArchiveError("The patch has a change without a path. Create it with `git diff`.")
+        raise UnreadableArchive("The patch has a change without a path. Create it with `git diff`.")
     return _decode(old), _decode(new)
 
 
@@ -97,7 +94,7 @@ def _without_prefix(path: bytes | None) -> bytes | None:
 
 
 def _decode(path: bytes | None) -> str | None:
-    return check_path(path.decode(), MAX_PATH_BYTES) if path else None
+    return check_path(path.decode()) if path else None
 
 
 def _trim(hunk: PatchHunk, number: int, path: str) -> PatchHunk:
@@ -110,5 +107,5 @@ def _trim(hunk: PatchHunk, number: int, path: str) -> PatchHunk:
         new_left -= line.startswith((b" ", b"+"))
         lines.append(line)
     if old_left or new_left:
-        raise ArchiveError(f"Hunk {number} of `{path}` is incomplete.")
+        raise UnreadableArchive(f"Hunk {number} of `{path}` is incomplete.")
     return replace(hunk, lines=lines)

@@ -5,7 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow.validate import Equal
 
-from rules.archives import MAX_PATH_BYTES, ArchiveError, check_path
+from rules.archives import MAX_PATH_BYTES, UnreadableArchive, check_path
 from schemas.base import Body, Schema, define_schema
 from schemas.common import EXAMPLE_SHA
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Pattern, String, Text, Verbatim
@@ -14,6 +14,7 @@ from schemas.timestamps import Timestamp
 EXAMPLE_COMMAND = 'python3 -m pytest -q --junitxml="$REPORT" .'
 FRAMEWORKS = ("pytest", "node")
 IMAGE = ("[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "Must be the name of a container image.")
+OPTIONAL: dict[str, Any] = {"null": True, "load_default": None}
 
 
 class Path(Line):
@@ -25,8 +26,8 @@ class Path(Line):
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return check_path(text, MAX_PATH_BYTES) or "."
-        except ArchiveError as error:
+            return check_path(text) or "."
+        except UnreadableArchive as error:
             raise ma.ValidationError(str(error)) from None
 
 
@@ -71,16 +72,14 @@ class TestSettings(Setting):
     serve = Text(
         4000,
         "Shell command that starts the submission in a sandbox of its own. Null if the tests import it.",
-        null=True,
-        load_default=None,
         example="python3 /serve/serve.py",
+        **OPTIONAL,
     )
     setup = Text(
         4000,
         "Shell command that prepares the submission, before hidden files arrive.",
-        null=True,
-        load_default=None,
         example="npm ci",
+        **OPTIONAL,
     )
     setup_network = Flag("True if the setup has network access.", load_default=False, example=False)
     files = ListOf(
@@ -92,15 +91,12 @@ class TestSettings(Setting):
     framework = Choice(
         FRAMEWORKS,
         "Test framework whose configuration the submission must not change. Not allowed with `serve`.",
-        null=True,
-        load_default=None,
+        **OPTIONAL,
     )
     report = Path(
-        "Path of the JUnit XML in the submission's folder. By default, and with `serve`, $REPORT.",
-        null=True,
-        load_default=None,
+        "JUnit XML in the submission's folder; null for $REPORT. Not allowed with `serve`.", **OPTIONAL
     )
-    image = Pattern(*IMAGE, "Container image.", null=True, load_default=None, example="python:3.12")
+    image = Pattern(*IMAGE, "Container image.", example="python:3.12", **OPTIONAL)
     limits = Nested(TestLimits, "Limits.", load_default=lambda: TestLimits().load({}))
 
     @ma.validates_schema

@@ -1,5 +1,6 @@
 """The files of a task: a repository, hidden tests, and a reference solution."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -28,8 +29,8 @@ class TaskFile(ProtectedModel):
 
     `owner_id` is the assessment's or the problem's id. `replaced_at` is None for the current version. `sha256` is the
     stored object's: a git bundle with one commit for a repository, otherwise a gzip-compressed tar. An assessment's
-    files can share their objects with its problem's. `commit_id` is a repository's commit. `settings` are the hidden
-    tests' `tests.json`, or a reference solution's `{"deletedPaths": [...]}`. `file_count` counts a tar's files.
+    files can share their objects with its problem's. `commit_id` is a repository's commit, `settings` the hidden tests'
+    `tests.json`, `file_count` the number of a tar's files.
 
     Changes lock the organization: two rows with the same object must not be deleted at the same time.
     """
@@ -87,10 +88,9 @@ class TaskFile(ProtectedModel):
         with db.atomic():
             owner.organization.lock()
             owner = owner.lock()
-            kind = new.columns["kind"]
-            if kind == REPOSITORY:
+            if new.columns["kind"] == REPOSITORY:
                 owner.clear_external_repository()
-            cls._retire(cls.current(owner.id).where(cls.kind == kind))
+            cls._retire(owner, [new.columns["kind"]])
             return cls.add(owner.organization, owner.id, new)
 
     @classmethod
@@ -102,8 +102,8 @@ class TaskFile(ProtectedModel):
     def share(cls, problem: Model, assessment: Model) -> None:
         """Give a new assessment its problem's files, after the organization is locked."""
         for file in cls.current(problem.id):
-            names = ("organization", *_CONTENT)
-            cls.create(owner_id=assessment.id, **{name: getattr(file, name) for name in names})
+            columns = {name: getattr(file, name) for name in cls.protected if name != "created_at"}
+            cls.create(**columns | {"owner_id": assessment.id})
 
     @classmethod
     def remove(cls, owner: Any, *kinds: str) -> "list[TaskFile]":
@@ -113,33 +113,25 @@ class TaskFile(ProtectedModel):
             owner = owner.lock()
             if REPOSITORY in kinds:
                 owner.update_columns(updated_at=clock.now())
-            return cls._retire(cls.current(owner.id).where(cls.kind << kinds))
+            return cls._retire(owner, kinds)
 
     @classmethod
-    def _retire(cls, files: Query) -> "list[TaskFile]":
-        """Mark the files as replaced, and delete their owner's replaced files that nothing refers to."""
-        retired = list(files)
+    def _retire(cls, owner: Any, kinds: Iterable[str]) -> "list[TaskFile]":
+        """Mark the current files as replaced, and delete the owner's replaced files that nothing refers to."""
+        retired = list(cls.current(owner.id).where(cls.kind << kinds))
         for file in retired:
             file.update_columns(replaced_at=clock.now())
-        owners = {file.owner_id for file in retired}
-        for file in cls.select().where(cls.owner_id << owners, cls.replaced_at.is_null(False)):
-            if not any(table.select().where(column == file).exists() for column, table in _references()):
-                if not cls.select().where(cls.object_key == file.object_key, cls.id != file.id).exists():
-                    objects = [(file.object_key, clock.now() - outbox.MAX_UPLOAD_DURATION)]
-                    outbox.enqueue_removals(file.organization_id, file.owner_id, objects)
-                file.delete_protected()
+        references: Any = cls._meta.backrefs.items()  # type: ignore[attr-defined]
+        for file in cls.select().where(cls.owner_id == owner.id, cls.replaced_at.is_null(False)):
+            if any(table.select().where(column == file).exists() for column, table in references):
+                continue
+            file.delete_protected()
+            if not cls.select().where(cls.object_key == file.object_key).exists():
+                outbox.enqueue_removals(owner.organization_id, owner.id, [(file.object_key, file.created_at)])
         return retired
 
 
 add_index("task_files_of_owner", TaskFile.owner_id, TaskFile.kind)
-
-# The columns that files with the same object share.
-_CONTENT = ("kind", "object_key", "size", "sha256", "commit_id", "settings", "file_count")
-
-
-def _references() -> Any:
-    """Return the columns that refer to files, with their tables."""
-    return TaskFile._meta.backrefs.items()  # type: ignore[attr-defined]
 
 
 def columns_to_clear(owner: Any) -> dict[str, None]:

@@ -1,11 +1,11 @@
 """Repositories, hidden tests and reference solutions of assessments and problems."""
 
 import hashlib
-import io
 import json
 import re
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from bundle_stores import bundle_files, use_folder
@@ -14,7 +14,7 @@ from factories import make_assessment, make_issue, make_key, make_person, make_s
 from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
-from git_bundles.repository import read_files
+from git_bundles.repository import export_files
 from models import AuditEntry, Delivery, TaskFile
 from models.tasks.files import MAX_REQUEST_DURATION
 from ops import admin, problems
@@ -98,8 +98,11 @@ def test_a_repository_is_hosted_as_one_commit(clock, reviewer, reader, path, sto
     content = file.read_bytes()
     assert (len(content), hashlib.sha256(content).hexdigest()) == (repository["size"], repository["sha256"])
     assert content.startswith(f"# v2 git bundle\n{repository['commitId']} HEAD\n".encode())
-    modes = {name: mode for name, mode, _ in read_files(io.BytesIO(content))}
-    assert modes == {b"app.py": 0o100644, b"run.sh": 0o100755}
+    with file.open("rb") as bundle, TemporaryFile() as exported:
+        export_files(bundle, exported)
+        with tarfile.open(fileobj=exported) as archive:
+            modes = {entry.name: entry.mode for entry in archive if entry.isreg()}
+    assert modes == {"app.py": 0o644, "run.sh": 0o755}
     (shown,) = body_of(reader.get(path)).values()
     assert (shown["repoUrl"], shown["repoCommit"], shown["repository"]) == (None, None, repository)
     again = body_of(put(reviewer, f"{path}/repository", pack(FILES, "tar.gz"), "tar.gz"))["repository"]
@@ -184,12 +187,11 @@ def test_a_patch_is_applied_to_the_repository(tmp_path, reviewer, path, store):
     assert error_of(put(reviewer, f"{path}/reference", patch, "patch")) == (409, "no_repository")
     body_of(put(reviewer, f"{path}/repository", pack(FILES)))
     reference = body_of(put(reviewer, f"{path}/reference", patch, "patch"))["reference"]
-    assert reference["fileCount"] == 2
-    row = TaskFile.get_by_id(reference["id"])
-    assert row.settings == {"deletedPaths": ["run.sh"]}
-    with store.open(row.object_key) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
+    assert reference["fileCount"] == 3
+    object_key = TaskFile.get_by_id(reference["id"]).object_key
+    with store.open(object_key) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
         files = {name: archive.extractfile(name).read() for name in archive.getnames()}
-    assert files == {"app.py": b"2\n", "new.py": b"3\n"}
+    assert files == {"app.py": b"2\n", "new.py": b"3\n", ".deleted": b"run.sh\n"}
     body_of(put(reviewer, f"{path}/repository", pack(FILES | {"app.py": "0\n"})))
     rejected = put(reviewer, f"{path}/reference", patch, "patch")
     assert rejected.json["details"][0]["message"] == "Hunk 1 of `app.py` does not apply to the repository."

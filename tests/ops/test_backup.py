@@ -22,6 +22,7 @@ CREATE TABLE migrations (name TEXT);
 CREATE TABLE organizations (name TEXT);
 CREATE TABLE uploads (object_key TEXT);
 CREATE TABLE submissions (object_key TEXT);
+CREATE TABLE task_files (object_key TEXT);
 INSERT INTO submissions VALUES (NULL);
 INSERT INTO migrations VALUES ('0001_tables_and_ledger');
 """
@@ -112,18 +113,18 @@ def temporary_files(folder):
 
 def test_private_backups_restore_the_installation(installation, empty, file, tmp_path):
     add(installation, "Acme")
-    key = upload(installation, b"code")
+    key, task_key = upload(installation, b"code"), upload(installation, b"tests", table="task_files")
     (installation.bundles / upload(installation, b"never arrived", table="uploads")).unlink()
     upload(installation, b"abandoned", key=new_object_key(SESSION))
     (installation.bundles / "notes.txt").write_bytes(b"not a bundle")
     umask = os.umask(0)
     try:
-        assert back_up(installation, file) == 1
-        assert restore(empty, file) == 1
+        assert back_up(installation, file) == 2
+        assert restore(empty, file) == 2
     finally:
         os.umask(umask)
     assert {file.stat().st_mode & 0o777, empty.database.stat().st_mode & 0o777} == {0o600}
-    assert (names(empty), bundles(empty)) == (["Acme"], {key: b"code"})
+    assert (names(empty), bundles(empty)) == (["Acme"], {key: b"code", task_key: b"tests"})
     assert temporary_files(tmp_path) == []
 
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 
 import pytest
 
-from rules.archives import TAR, ZIP, ArchiveError, ArchiveFile, Limits, read_files, write_tar
+from rules.archives import TAR, ZIP, ArchiveFile, Limits, UnreadableArchive, read_files, write_tar
 
 MIB = 1024 * 1024
-LIMITS = Limits(content_bytes=MIB, file_bytes=MIB // 2, entries=100)
+LIMITS = Limits(files=100, bytes=MIB, file_bytes=MIB // 2)
 
 
 def make_zip(*entries):
@@ -49,7 +49,7 @@ def read(content, format, limits=LIMITS):
 
 
 def problem_of(content, format, limits=LIMITS):
-    with pytest.raises(ArchiveError) as error:
+    with pytest.raises(UnreadableArchive) as error:
         read(content, format, limits)
     return str(error.value)
 
@@ -83,7 +83,7 @@ def test_files_are_read_in_order(format):
         ("a" * 256, 0o644, f"`{'a' * 197}...` is longer than 400 bytes, or a name in it than 255."),
         ("a", stat.S_IFLNK | 0o777, "`a` is a link or a special file; only files and folders are allowed."),
         ("a", stat.S_IFIFO | 0o644, "`a` is a link or a special file; only files and folders are allowed."),
-        (".", 0o644, "The archive contains a file without a name."),
+        (".", 0o644, "`` is not the name of a file."),
     ],
 )
 def test_unsafe_entries_are_rejected_by_name(format, name, mode, problem):
@@ -109,7 +109,7 @@ def test_sizes_and_counts_are_limited(format):
     files = [(f"{number}", bytes(MIB // 4), 0o644) for number in range(5)]
     assert len(read(make(*files[:4]), format)) == 4
     assert problem_of(make(*files), format) == "The archive is larger than 1 MiB when unpacked."
-    limits = LIMITS._replace(file_bytes=2 * MIB, content_bytes=4 * MIB)
+    limits = LIMITS._replace(file_bytes=2 * MIB, bytes=4 * MIB)
     assert problem_of(make(("a", bytes(3 * MIB), 0o644)), format, limits) == "`a` is larger than 2 MiB."
     many = make(*((f"{number}", b"", 0o644) for number in range(101)))
     assert problem_of(many, format) == "The archive contains more than 100 entries."
@@ -119,8 +119,12 @@ def test_bombs_take_little_memory():
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", bytes(200 * MIB))
+    declared = (200 * MIB).to_bytes(4, "little")
+    assert bomb.getvalue().count(declared) == 2
     for content, format in (
         (bomb.getvalue(), ZIP),
+        (bomb.getvalue().replace(declared, bytes(4)), ZIP),
+        (bomb.getvalue().replace(declared, (100_000).to_bytes(4, "little")), ZIP),
         (make_zip(*((f"{number:0300}", b"", 0o644) for number in range(20_000))), ZIP),
         (make_tar(*((f"{number}", bytes(MIB // 2), 0o644) for number in range(99))), TAR),
     ):
@@ -161,7 +165,7 @@ def test_damaged_archives_raise_only_archive_errors(format):
         for _ in range(generator.randint(1, 4)):
             damaged[generator.randrange(len(damaged))] = generator.randrange(256)
         damaged = damaged[: generator.choice([len(damaged), generator.randrange(len(damaged))])]
-        with suppress(ArchiveError):
+        with suppress(UnreadableArchive):
             read(bytes(damaged) if format == ZIP else gzip.compress(damaged, 1), format)
 
 

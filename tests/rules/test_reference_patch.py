@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from rules.archives import ArchiveError, ArchiveFile
+from rules.archives import ArchiveFile, UnreadableArchive
 from rules.reference_patch import ReferencePatch
 from tests.git_bundles.bundles import GIT_ENVIRONMENT, git, make_repository
 
@@ -108,6 +108,6 @@ DELETE = b"diff --git a/a b/a\ndeleted file mode 100644\n--- a/a\n+++ /dev/null\
     ],
 )  # fmt: skip
 def test_patches_that_do_not_apply_are_rejected(patch, content, problem):
-    with pytest.raises(ArchiveError) as error:
+    with pytest.raises(UnreadableArchive) as error:
         ReferencePatch(patch).apply({"a": ArchiveFile("a", False, content)})
     assert str(error.value) == problem
