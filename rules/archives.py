@@ -62,10 +62,11 @@ class _Entry(NamedTuple):
 
 
 def read_files(file: IO[bytes], format: str, limits: Limits) -> Iterator[ArchiveFile]:
-    """Yield the files of an untrusted archive, in its order. Raises UnreadableArchive.
+    """Yield the files of an untrusted archive, in its order, from its start. Raises UnreadableArchive.
 
     format -- ZIP or TAR
     """
+    file.seek(0)
     paths: set[str] = set()
     folders: set[str] = set()
     bytes_left = limits.bytes
