@@ -62,7 +62,10 @@ def format(request):
 def test_files_are_read_in_order(format):
     long_path = "é" * 100 + "/b"
     content = MAKERS[format](
-        ("./src/", b"", 0o40755), ("./src/run.sh", b"1" * 512, 0o755), (long_path, b"2" * 600, 0o644)
+        ("./src/", b"", 0o40755),
+        ("__MACOSX/._a", b"", 0o644),
+        ("./src/run.sh", b"1" * 512, 0o755),
+        (long_path, b"2" * 600, 0o644),
     )
     assert read(content, format) == [
         ArchiveFile("src/run.sh", True, b"1" * 512), ArchiveFile(long_path, False, b"2" * 600)
