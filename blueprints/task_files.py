@@ -38,22 +38,25 @@ KINDS = {
         "repository",
         schemas.TaskRepositoryResponse,
         ARCHIVES | {"application/x-git-bundle": "git"},
-        "A zip archive, a tar.gz or a git bundle of at most 64 MiB. The service hosts its files as one commit, and "
-        "`repoUrl` and `repoCommit` become null. Candidates who have started keep their version.",
+        "The body is a zip archive (`application/zip`), a tar.gz (`application/gzip`) or a git bundle "
+        "(`application/x-git-bundle`) of at most 64 MiB. The service hosts its files as one commit, and `repoUrl` and "
+        "`repoCommit` become null. Candidates who have started keep their version.",
         (errors.AlreadyStarted,),
     ),
     TESTS: Kind(
         "hidden tests",
         schemas.TaskTestsResponse,
         ARCHIVES,
-        "A zip archive or a tar.gz of at most 20 MiB, with `tests.json` in its root.",
+        "The body is a zip archive (`application/zip`) or a tar.gz (`application/gzip`) of at most 20 MiB, with "
+        "`tests.json` in its root.",
     ),
     REFERENCE: Kind(
         "reference solution",
         schemas.TaskReferenceResponse,
         ARCHIVES | {"text/x-patch": task_files.PATCH},
-        "A zip archive or a tar.gz of at most 20 MiB with the files that the solution adds or changes, or a patch of "
-        "at most 5 MiB, which is applied to the current repository.",
+        "The body is a zip archive (`application/zip`) or a tar.gz (`application/gzip`) of at most 20 MiB, with the "
+        "files that the solution adds or changes, or a patch (`text/x-patch`) of at most 5 MiB, which is applied to "
+        "the current repository.",
         (errors.NoRepository,),
     ),
 }
@@ -82,10 +85,8 @@ def _receive(owner: Any, kind: str) -> Any:
 
 def _add_operations(model: Any, noun: str, kind: str) -> None:
     """Add the operations of a kind of file below an assessment or a problem."""
-    name, schema, formats, upload, own_errors = KINDS[kind]
+    name, schema, _, upload, own_errors = KINDS[kind]
     path = f"/{noun}s/<id:{noun}_id>/{kind}"
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    body = {"required": True, "content": dict.fromkeys(formats, binary)}
 
     def find_own(ids: dict[str, Any]) -> Any:
         """Find the assessment, or the organization's own problem."""
@@ -101,7 +102,6 @@ def _add_operations(model: Any, noun: str, kind: str) -> None:
 
     @blp.put(path)
     @auth.required(ApiToken, scope="write")
-    @blp.doc(requestBody=body)
     @concurrency.limit(concurrency.LARGE_BODY, lambda **ids: True)
     @raises(*UPLOAD_ERRORS, *own_errors)
     @blp.response(200, schema)

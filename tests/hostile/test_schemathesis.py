@@ -16,7 +16,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import models
-from blueprints.task_files import KINDS
 from tests.hostile.operations import DOCUMENT
 
 CHECKS = [
@@ -33,8 +32,6 @@ SETTINGS = hypothesis.settings(
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
-MEDIA_TYPES = {media_type for kind in KINDS.values() for media_type in kind.formats}
-schemathesis.serializer.alias(sorted(MEDIA_TYPES), "application/octet-stream")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
