@@ -163,6 +163,7 @@ def test_invalid_settings_name_the_field(reviewer, assessment, store, changes, p
          "`tests.json` must be a JSON object in UTF-8, without repeated fields."),
         ("reference", pack({"a": "", "a/b": ""}, "tar.gz"), "tar.gz", "`a/b` is both a file and a folder."),
     ],
+    ids=["path", "damaged", "without settings", "repeated field", "conflict"],
 )  # fmt: skip
 def test_unreadable_archives_are_rejected(reviewer, assessment, store, kind, content, format, message):
     response = put(reviewer, f"/v1/assessments/{assessment.id}/{kind}", content, format)
