@@ -82,12 +82,9 @@ def read_archive(archive: IO[bytes], format: str) -> Callable[[], Iterator[File]
     """Return a function that yields the files of a zip or tar archive. Only one of them is in memory at a time."""
 
     def files() -> Iterator[File]:
-        archive.seek(0)
         try:
             for path, is_executable, content in archives.read_files(archive, format, LIMITS):
-                if not path.startswith("__MACOSX/"):  # macOS adds it to zip archives
-                    mode = EXECUTABLE if is_executable else REGULAR
-                    yield File(path.removeprefix("./"), mode, content)
+                yield File(path, EXECUTABLE if is_executable else REGULAR, content)
         except archives.UnreadableArchive as problem:
             raise Unreadable(str(problem)) from None
 
