@@ -36,6 +36,7 @@ API_BLUEPRINTS = (
     "blueprints.issues",
     "blueprints.rubrics",
     "blueprints.org",
+    "blueprints.runners",
     "blueprints.people",
     "blueprints.sign_in",
     "blueprints.webhooks",
@@ -47,6 +48,8 @@ API_BLUEPRINTS = (
     "blueprints.candidate_client",
     "blueprints.submissions",
     "blueprints.task_files",
+    "blueprints.test_runs",
+    "blueprints.runner",
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents

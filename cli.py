@@ -26,6 +26,7 @@ from models import (
     ApiToken,
     Assessment,
     Organization,
+    RunnerToken,
     Session,
     StorageMarker,
     Submission,
@@ -86,9 +87,13 @@ deliveries = Group("deliveries", help="Manage messages to candidates.")
 ledgers = Group("ledger", help="Verify ledgers, and continue them after a restore.")
 store = Group("storage", help="Manage the bundle store.")
 submitted = Group("submissions", help="Read candidates' submissions.")
+runners = Group("runner", help="Manage runners' tokens.")
 retention = Group("retention", help="Erase candidates' data after their retention period.")
 BACKUP_TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S%z"])
-GROUPS = (database, orgs, people, tokens, library, sessions, submitted, store, deliveries, ledgers, retention)
+GROUPS = (
+    *(database, orgs, people, tokens, runners, library, sessions, submitted, store, deliveries, ledgers),
+    retention,
+)
 
 
 def register(commands: click.Group) -> None:
@@ -228,6 +233,30 @@ def list_tokens(organization: Organization) -> None:
 def revoke_token(token_id: str) -> None:
     """Revoke a token, even an organization's last one."""
     click.echo(f"Revoked {admin.revoke_token(token_id).name}.")
+
+
+@runners.command("create")
+@click.argument("name", type=NAME)
+@click.option("--organization", "org", metavar="ORG", type=admin.find_organization, help="Default: all.")
+def create_runner(name: str, org: Organization | None) -> None:
+    """Create a runner's token and print it. Its runner tests submissions of one organization, or of all."""
+    click.echo(admin.create_runner(name, org))
+
+
+@runners.command("list")
+def list_runners() -> None:
+    """List runners' tokens, without their secrets."""
+    for row in RunnerToken.valid().order_by(RunnerToken.id):
+        owner = row.organization.name if row.organization else "all organizations"
+        state = "alive" if row.is_alive else "not running"
+        click.echo(f"{row.id}  {row.prefix}...{row.last_four}  {state}  {row.name}  ({owner})")
+
+
+@runners.command("revoke")
+@click.argument("runner_id")
+def revoke_runner(runner_id: str) -> None:
+    """Revoke a runner's token. Its jobs run again elsewhere."""
+    click.echo(f"Revoked {admin.revoke_runner(runner_id).name}.")
 
 
 @library.command("import")

@@ -179,6 +179,16 @@ SubmissionType = _error(
 )
 Erased = _error(409, "erased", "This candidate's data has been erased. Only anonymous numbers remain.")
 
+# Tasks and test runs
+TaskIncomplete = _error(
+    409, "task_incomplete", "Upload a repository, hidden tests and a reference solution before the check."
+)
+CheckRunning = _error(409, "check_running", "A check of these files is running.")
+TaskNotReady = _error(409, "task_not_ready", "The hidden tests are not ready. Check the task first.")
+NoSubmission = _error(409, "no_submission", "The session has no submission that can be tested.")
+RunCountChanged = _error(409, "run_count_changed", "The number of runs has changed. Confirm the new number.")
+ClaimLost = _error(409, "claim_lost", "This job has ended or belongs to another claim. Stop it.")
+
 # Feed and webhooks
 CursorExpired = _error(
     410,

@@ -71,6 +71,12 @@ def record_candidate(key: Any, action: str) -> None:
     AuditEntry.record(key.organization_id, action, Actor.of(key), **subject, request_id=current_id())
 
 
+def record_runner(run: Any, action: str) -> None:
+    """Record a runner's action. Call it within the change's transaction."""
+    subject = _subject("testRun", run.id)
+    AuditEntry.record(run.organization_id, action, Actor.of(caller), **subject, **request_origin())
+
+
 def _build_columns(view: Callable) -> dict[str, Any]:
     return {
         "action": camel(view.__name__),

@@ -1,4 +1,4 @@
-"""Authentication by API token, candidate key or sign-in cookie (R1, R4)."""
+"""Authentication by API token, candidate key, runner's token or sign-in cookie (R1, R4)."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 import errors
 from access import console, credential_throttling, raises
 from access.concurrency import has_large_body
-from models import ApiToken, CandidateKey, SignIn
+from models import ApiToken, CandidateKey, RunnerToken, SignIn
 from web.access_log import record_caller
 from web.json import reject_body
 from web.unknown_names import check_query, get_field_names
@@ -29,6 +29,16 @@ def _api_token(header: str) -> ApiToken:
     text = _bearer(header)
     with credential_throttling.lookup(text):
         token = ApiToken.authenticate(text)
+        if token is None:
+            raise errors.Unauthenticated()
+    token.record_use()
+    return token
+
+
+def _runner_token(header: str) -> RunnerToken:
+    text = _bearer(header)
+    with credential_throttling.lookup(text):
+        token = RunnerToken.authenticate(text)
         if token is None:
             raise errors.Unauthenticated()
     token.record_use()
@@ -61,6 +71,9 @@ CANDIDATE_LOOKUPS: Lookups = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
 }
+RUNNER_LOOKUPS: Lookups = {"Authorization": _runner_token}
+# The kind of caller in the request log
+_LOGGED = {ApiToken: "reviewer", CandidateKey: "candidate", RunnerToken: "runner"}
 
 
 def required(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Callable:
@@ -118,14 +131,14 @@ def presented_key() -> str:
 
 
 def authenticate(kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:
-    """Return the request's ApiToken or CandidateKey.
+    """Return the request's ApiToken, CandidateKey or RunnerToken.
 
     Raises Unauthenticated, InsufficientScope or InsufficientRole, or for a cookie ForeignOrigin (access/console.py).
     """
     row = _look_up(kinds, lookups)
     if row is None:
         raise errors.Unauthenticated()
-    record_caller("reviewer" if isinstance(row, ApiToken) else "candidate", row.id)
+    record_caller(_LOGGED[type(row)], row.id)
     if not isinstance(row, kinds):
         raise errors.Unauthenticated()
     if isinstance(row, ApiToken):
@@ -151,18 +164,21 @@ _TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psk_live_..."}
 _COOKIE = {"type": "apiKey", "in": "cookie", "name": console.COOKIE}
 _KEY = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 _BEARER_KEY = {"type": "http", "scheme": "bearer", "bearerFormat": "PST-XXXX-XXXX"}
+_RUNNER_TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "psr_..."}
 _TOKEN_DESCRIPTION = "API token, from `flask token create` or `POST /v1/org/tokens`."
 _COOKIE_DESCRIPTION = (
     "Console sign-in. Changes also require the headers that the console sends. Programs use a token instead."
 )
 _BEARER_KEY_DESCRIPTION = "Candidate key, for the model proxies, hooks and telemetry."
+_RUNNER_TOKEN_DESCRIPTION = "Runner's token, from `POST /v1/org/runners` or `flask runner create`."
 SCHEMES = {
     "reviewerToken": _TOKEN | {"description": _TOKEN_DESCRIPTION},
     "signIn": _COOKIE | {"description": _COOKIE_DESCRIPTION},
     "candidateKey": _KEY | {"description": "Candidate key, `PST-XXXX-XXXX`."},
     "candidateBearer": _BEARER_KEY | {"description": _BEARER_KEY_DESCRIPTION},
+    "runnerToken": _RUNNER_TOKEN | {"description": _RUNNER_TOKEN_DESCRIPTION},
 }
-_SCHEME_BY_KIND = {ApiToken: "reviewerToken", CandidateKey: "candidateKey"}
+_SCHEME_BY_KIND = {ApiToken: "reviewerToken", CandidateKey: "candidateKey", RunnerToken: "runnerToken"}
 
 
 def _declare(wrapper: Any, kinds: type | UnionType, scope: str = "read", lookups: Lookups = LOOKUPS) -> Any:

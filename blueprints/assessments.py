@@ -104,9 +104,9 @@ def update_assessment(data, assessment_id):
     """Update an assessment
 
     Omitted fields keep their values; null clears a field. Fields that candidates see are locked once the first
-    key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind` and `archived` can
-    be changed at any time. A new `repoUrl` clears the folder, and the commit and setup instructions unless the request
-    sets them. While the service hosts the repository, `repoUrl` and `repoCommit` cannot be set.
+    key is redeemed; `expiresInDays` (for new keys), `reminderDaysBefore`, `rubricId`, `blind`, `showTestCounts` and
+    `archived` can be changed at any time. A new `repoUrl` clears the folder, and the commit and setup instructions
+    unless the request sets them. While the service hosts the repository, `repoUrl` and `repoCommit` cannot be set.
     """
     check = etags.precondition(
         lambda: schemas.AssessmentResponse().dump({"assessment": find(Assessment, assessment_id)})

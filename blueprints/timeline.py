@@ -10,7 +10,7 @@ from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, page
 from blueprints.sessions import session_state
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, overview, sessions, visibility
+from models import ApiToken, CandidateKey, Session, TestRun, batches, overview, sessions, visibility
 from models.sessions import timeline
 from rules.events import artifacts
 from rules.events.activity import describe_activity
@@ -18,6 +18,7 @@ from rules.events.design_decisions import KINDS as DECISION_KINDS
 from rules.events.design_decisions import read_decision
 from rules.events.summaries import format_summary
 from rules.timestamps import format_timestamp, timestamp_from_ns
+from schemas import test_runs
 from schemas import timeline as schemas
 from schemas.sessions import ReviewedSession
 from web.compression import with_compression
@@ -149,7 +150,7 @@ def get_artifacts(session_id):
 @auth.required(ApiToken)
 @concurrency.long_read
 @blp.file(
-    'JSON Lines: `{"session": ...}`, then each event as sent, in timeline order.',
+    'JSON Lines: `{"session": ...}`, `{"testRun": ...}` for each test run, then each event as sent, in timeline order.',
     "JSON Lines file of the session.",
     example='{"session":{}}\n{"id":"1","kind":"prompt","v":1,"ts":"2026-04-02T09:00:00Z","data":{}}\n',
 )
@@ -157,7 +158,8 @@ def get_artifacts(session_id):
 def export_session(session_id):
     """Export a session
 
-    A JSON Lines file: the session with its metrics, then each event as sent, including late ones, in timeline order.
+    A JSON Lines file: the session with its metrics, its test runs with outputs, then each event as sent, including late
+    ones, in timeline order.
     """
     session = find(Session, session_id)
     sessions.close_due(session)
@@ -215,5 +217,8 @@ def _build_event(row: dict[str, Any]) -> dict[str, Any]:
 
 def _export(session: Session) -> Iterator[bytes]:
     yield orjson.dumps({"session": ReviewedSession().dump(session_state(session.id))}) + b"\n"
+    runs = TestRun.of(session, with_results=True)
+    for run in batches.read_all(runs, TestRun.created_at, TestRun.id, max_rows=1):
+        yield orjson.dumps({"testRun": test_runs.TestRun().dump(run)}) + b"\n"
     for event in timeline.read_all(session):
         yield timeline.to_json_line(event["envelope"])

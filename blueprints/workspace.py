@@ -9,6 +9,7 @@ from access import auth, caller, concurrency, raises
 from blueprints import Blueprint, model_budget_nano_usd, model_providers, setting
 from models import CandidateKey, ModelUsage, Session, Submission, clock
 from models.sessions.coverage import read_received
+from models.tasks.runs import FINISHED
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
 from rules.workspace_files import OTHER, Repository, Workspace
@@ -47,6 +48,7 @@ def get_workspace():
         "models": _models(workspace),
         "model_usage": _model_usage(session) if workspace.providers else None,
         "submission": Submission.latest(session),
+        "hidden_tests": _hidden_tests(session),
         **read_received(session),
     }
 
@@ -78,6 +80,14 @@ def get_workspace_files():
 def _workspace(session: Session) -> Workspace:
     allowed = caller.assessment.allowed_agents
     return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, frozenset(model_providers()))
+
+
+def _hidden_tests(session: Session) -> dict[str, int] | None:
+    """Return the counts of the hidden tests after a hiring decision, if the assessment shows them."""
+    is_shown = session.assessment.show_test_counts and session.key.decision != "undecided"
+    if not is_shown or session.hidden_state != FINISHED:
+        return None
+    return {"passed": session.hidden_passed, "total": session.hidden_total}
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:

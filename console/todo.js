@@ -41,6 +41,27 @@ const LISTS = [
     actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => extend(entry, reload))],
   },
   {
+    name: "waitingTestRuns",
+    href: ({ sessionId }) => `#/sessions/${sessionId}`,
+    time: ({ dueAt }) => ["todo.queued", dueAt],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}`, t("todo.openSession"), entryName(entry))],
+  },
+  {
+    name: "failedTestRuns",
+    href: ({ sessionId }) => `#/sessions/${sessionId}`,
+    detail: ({ reason }) => reason ?? t("todo.unknownError"),
+    time: ({ finishedAt }) => ["todo.failed", finishedAt],
+    actions: (entry, reload) => [button(t("todo.runAgain"), entryName(entry), () => runAgain(entry, reload))],
+  },
+  {
+    name: "failedChecks",
+    title: ({ assessmentTitle }) => assessmentTitle,
+    subtitle: () => null,
+    detail: ({ problem }) => problem ?? t("todo.unknownError"),
+    time: ({ finishedAt }) => ["todo.checked", finishedAt],
+    actions: ({ assessmentId, assessmentTitle }) => [link(`#/assessments/${assessmentId}`, t("todo.openAssessment"), assessmentTitle)],
+  },
+  {
     name: "lostSubmissions",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
     time: ({ receivedAt }) => ["todo.received", receivedAt],
@@ -146,6 +167,12 @@ function button(text, subject, run) {
 async function retry(entry, reload) {
   await api.post(`/v1/deliveries/${entry.deliveryId}/retry`);
   toast(t("todo.retried", { name: entryName(entry) }));
+  await reload();
+}
+
+async function runAgain(entry, reload) {
+  await api.post(`/v1/sessions/${entry.sessionId}/test-runs`);
+  toast(t("todo.ranAgain", { name: entryName(entry) }));
   await reload();
 }
 

@@ -315,6 +315,7 @@ CREATE TABLE assessments (
     expires_in_days INTEGER NOT NULL,
     reminder_days_before INTEGER,
     blind {boolean} NOT NULL,
+    show_test_counts {boolean} NOT NULL,
     archived_at {timestamp},
     updated_at {timestamp} NOT NULL,
     deleted_at {timestamp}

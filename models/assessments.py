@@ -45,8 +45,9 @@ class ShippedProblem(NamedTuple):
 class Assessment(ProtectedModel):
     """An assessment. Brief and repository are copied from the issue at creation; later changes do not apply.
 
-    `blind` hides candidates' names from users until they have scored them (models/visibility.py). The console's list
-    hides archived assessments.
+    `blind` hides candidates' names from users until they have scored them (models/visibility.py). `show_test_counts`
+    shows candidates the counts of the hidden tests after a hiring decision. The console's list hides archived
+    assessments.
     """
 
     personal_data = None
@@ -78,6 +79,7 @@ class Assessment(ProtectedModel):
     expires_in_days = peewee.IntegerField(default=7)
     reminder_days_before = peewee.IntegerField(null=True)
     blind = peewee.BooleanField(default=False)
+    show_test_counts = peewee.BooleanField(default=False)
     archived_at = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)

@@ -15,17 +15,20 @@ from models.ledger.numbering import search_start, unlisted_events
 from models.sessions import Event, Session
 from models.sessions.submissions import Submission
 from models.sessions.submissions.submission import WAITING
+from models.tasks.runner_tokens import RunnerToken
+from models.tasks.runs import FAILED as RUN_FAILED
+from models.tasks.runs import TestRun
 from models.webhooks import Webhook, WebhookDelivery
 
 # Longer than the time from the first to the last attempt to send a message.
 MAX_DELIVERY_TIME = timedelta(days=4)
-# Messages and removals, webhook messages, unnumbered feed events, unlisted audit entries and candidate events, and
-# submitted git bundles to read.
-QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events", "submission")
+# Messages and removals, webhook messages, unnumbered feed events, unlisted audit entries and candidate events,
+# submitted git bundles to read, and test runs.
+QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events", "submission", "test_run")
 
 
 class Count(NamedTuple):
-    """Number of messages or submissions that are `due`, `waiting` (claimed, or for a retry) or `failed`."""
+    """Number of messages, submissions or test runs: `due`, `waiting` (claimed, or for a retry) or `failed`."""
 
     kind: str
     state: str
@@ -33,9 +36,29 @@ class Count(NamedTuple):
 
 
 def counts() -> list[Count]:
-    """Count queued messages, submissions to read, and messages that failed within MAX_DELIVERY_TIME."""
+    """Count queued messages and test runs, those that failed within MAX_DELIVERY_TIME, and submissions to read."""
     messages = _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
-    return messages + _group(_unread(), peewee.Value("submission"), _due_or_waiting(Submission.retry_at))
+    unread = _group(_unread(), peewee.Value("submission"), _due_or_waiting(Submission.retry_at))
+    return messages + unread + _test_runs()
+
+
+def _test_runs() -> list[Count]:
+    kind = peewee.Value("test_run")
+    queued = _group(
+        TestRun.select().where(TestRun.due_at.is_null(False)), kind, _due_or_waiting(TestRun.due_at)
+    )
+    failed = TestRun.select().where(TestRun.state == RUN_FAILED, TestRun.id >= _first_recent_id())
+    return queued + _group(failed, kind, TestRun.state)
+
+
+def failed_test_runs(start: datetime) -> int:
+    """Count the test runs that have failed since a time."""
+    return TestRun.select().where(TestRun.state == RUN_FAILED, TestRun.finished_at >= start).count()
+
+
+def runners() -> int:
+    """Count the tokens of running runners."""
+    return RunnerToken.alive().count()
 
 
 def lost_submissions() -> int:
@@ -54,10 +77,13 @@ def _due_or_waiting(column: Any) -> Any:
 
 def _counts(table: Any, kind: Any) -> list[Count]:
     queued = table.select().where(table.state == "queued")
-    # Ids increase with time, and they are indexed.
-    first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
-    failed = table.select().where(table.state == "failed", table.id >= first_id)
+    failed = table.select().where(table.state == "failed", table.id >= _first_recent_id())
     return _group(queued, kind, _due_or_waiting(table.due_at)) + _group(failed, kind, table.state)
+
+
+def _first_recent_id() -> uuid.UUID:
+    """Return the first id of MAX_DELIVERY_TIME. Ids increase with time, and they are indexed."""
+    return uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
 
 
 def _group(query: Any, kind: Any, state: Any) -> list[Count]:
@@ -84,6 +110,7 @@ def oldest_due() -> dict[str, datetime]:
         _oldest(AuditEntry.unlisted(), AuditEntry.created_at),
         _oldest(unlisted_events(search_start()), Event.received_at),
         _oldest(_unread().where(Submission.retry_at <= clock.now()), Submission.retry_at),
+        _oldest(TestRun.select().where(TestRun.due_at <= clock.now()), TestRun.due_at),
     )
     return {name: time for name, time in zip(QUEUE_NAMES, oldest, strict=True) if time}
 

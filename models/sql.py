@@ -409,3 +409,24 @@ DUE_WEBHOOK_DELIVERIES = """
         FROM webhooks w WHERE w.held_until IS NULL OR w.held_until <= :now
     ) lanes WHERE due_at <= :now
 """
+
+# Test runs (models/tasks). An installation's runner takes a job of the organization with the fewest running jobs.
+
+CLAIMABLE_RUN = """
+    SELECT t.id FROM test_runs t LEFT JOIN (
+        SELECT organization_id, COUNT(*) AS jobs FROM test_runs
+        WHERE state = 'running' AND due_at > :now GROUP BY organization_id
+    ) running ON running.organization_id = t.organization_id
+    WHERE t.due_at <= :now AND t.attempts < :max_attempts {of_organization}
+    ORDER BY COALESCE(running.jobs, 0), t.due_at, t.id LIMIT 1 {lock}
+"""
+
+# How many shown runs passed each test. `{each}` is a function of the JSON list.
+
+PASSED_BY_TEST = """
+    SELECT t.value ->> 'name', COUNT(*) FROM sessions s JOIN test_runs r ON r.id = s.hidden_run_id
+    CROSS JOIN {each}(r.results) AS t
+    WHERE s.assessment_id = :assessment_id AND r.tests_id = :tests_id AND r.state = 'finished'
+      AND t.value ->> 'outcome' = 'passed'
+    GROUP BY 1
+"""

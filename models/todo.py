@@ -1,4 +1,4 @@
-"""To-do lists for reviewers: sessions, messages, keys, lost submissions, erasure requests and webhooks.
+"""To-do lists for reviewers: sessions, messages, keys, test runs, lost submissions, erasure requests and webhooks.
 
 Each list is one query, oldest first, including the total number of rows. Candidates who requested erasure are the last
 to score.
@@ -19,11 +19,16 @@ from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session
 from models.sessions.submissions import Submission
+from models.tasks import checks
+from models.tasks.checks import TaskCheck
+from models.tasks.runner_tokens import RunnerToken
+from models.tasks.runs import FAILED, WAITING, TestRun
 from models.webhooks import Webhook
 from rules import roles
 from rules.rows import row_id
 
 EXPIRES_SOON = timedelta(days=3)
+RUNNER_EXPECTED_WITHIN = timedelta(minutes=5)
 
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
@@ -49,6 +54,9 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
         "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
         "expiring_keys": expiring.order_by(K.expires_at, K.id),
+        "waiting_test_runs": _waiting_test_runs(reviewer),
+        "failed_test_runs": _failed_test_runs(reviewer),
+        "failed_checks": _failed_checks(reviewer),
     }
     if "write" not in reviewer.scopes:
         queries = dict.fromkeys(queries)
@@ -132,6 +140,38 @@ def _lost_submissions(reviewer: ApiToken) -> Query:
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     query = query.join(Submission, on=(Submission.session == S.id)).where(Submission.is_lost())
     return query.order_by(Submission.created_at, Submission.id)
+
+
+def _waiting_test_runs(reviewer: ApiToken) -> Query:
+    """Select sessions whose test run waits although it is due, if no runner is alive."""
+    query = _of_shown_runs(reviewer, TestRun.due_at.alias("due_at"))
+    is_late = (TestRun.state == WAITING) & (TestRun.due_at <= clock.now() - RUNNER_EXPECTED_WITHIN)
+    has_runner = peewee.fn.EXISTS(RunnerToken.alive(reviewer.organization_id))
+    return query.where(is_late, ~has_runner).order_by(TestRun.due_at, TestRun.id)
+
+
+def _failed_test_runs(reviewer: ApiToken) -> Query:
+    """Select sessions whose hidden tests the runner could not run."""
+    query = _of_shown_runs(reviewer, TestRun.reason, TestRun.finished_at)
+    return query.where(TestRun.state == FAILED, _IS_UNDECIDED).order_by(TestRun.finished_at, TestRun.id)
+
+
+def _of_shown_runs(reviewer: ApiToken, *columns: Any) -> Query:
+    query = _candidates(reviewer, S.id.alias("session_id"), *columns).join(S, on=(S.key == K.id))
+    return query.join(TestRun, on=(TestRun.id == S.hidden_run_id))
+
+
+def _failed_checks(reviewer: ApiToken) -> Query:
+    """Select assessments whose latest check found that the task is not ready, or failed."""
+    newer = TaskCheck.alias()
+    is_newer = (newer.owner_id == TaskCheck.owner_id) & (newer.id > TaskCheck.id)
+    columns = (A.id.alias("assessment_id"), A.title.alias("assessment_title"))
+    query = TaskCheck.select(*columns, TaskCheck.problem, TaskCheck.finished_at, _TOTAL.alias("total"))
+    query = query.join(A, on=(A.id == TaskCheck.owner_id))
+    query = query.where(A.organization == reviewer.organization_id, A.deleted_at.is_null())
+    has_failed = TaskCheck.state.in_((checks.NOT_READY, checks.FAILED))
+    query = query.where(has_failed, ~peewee.fn.EXISTS(newer.select(newer.id).where(is_newer)))
+    return query.order_by(TaskCheck.finished_at, TaskCheck.id)
 
 
 def _erasure_requests(reviewer: ApiToken) -> Query:

@@ -8,7 +8,7 @@ from typing import Any
 
 import migrations
 import models
-from models import ApiToken, Assessment, Organization, User, db, invitations, sessions, users
+from models import ApiToken, Assessment, Organization, RunnerToken, User, db, invitations, sessions, users
 from models.ledger import audit, epochs
 from ops import OperationError, problems
 from schemas.fields import parse_id
@@ -110,6 +110,26 @@ def revoke_token(token_id: str) -> ApiToken:
         token.revoke(allow_last=True)
         record(token.organization, "revokeToken", "token", token.id)
     return token
+
+
+def create_runner(name: str, organization: Organization | None) -> str:
+    """Create a runner's token. Without an organization, its runner tests all organizations' submissions."""
+    with db.atomic():
+        row, token = RunnerToken.issue(organization, name)
+        if organization:
+            record(organization, "createRunner", "runner", row.id)
+    return token
+
+
+def revoke_runner(runner_id: str) -> RunnerToken:
+    runner = RunnerToken.valid().where(RunnerToken.id == parse_id(runner_id)).first()
+    if runner is None:
+        raise OperationError(f"No such runner: {runner_id}. Run `flask runner list` to see the ids.")
+    with db.atomic():
+        runner.revoke()
+        if runner.organization:
+            record(runner.organization, "revokeRunner", "runner", runner.id)
+    return runner
 
 
 def import_catalog(file: Path) -> int:

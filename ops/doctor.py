@@ -43,6 +43,7 @@ QUEUES = {
     "events": "Candidate events to list in the ledger",
     "submission": "Submissions to read",
 }
+TEST_RUNS = "test_run"
 
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
@@ -166,6 +167,7 @@ def _database(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding
     yield _worker()
     yield from _tasks()
     yield from _queues()
+    yield _runners()
     yield _failures()
     if not settings["RATELIMIT_STORAGE_URL"]:
         yield _separate_limits()
@@ -212,12 +214,24 @@ def _ledger_keys() -> Finding:
 
 def _queues() -> Iterator[Finding]:
     minutes = {name: (clock.now() - due) // MINUTE for name, due in backlog.oldest_due().items()}
-    late = {name: age for name, age in minutes.items() if age >= MAX_QUEUE_MINUTES}
+    late = {name: age for name, age in minutes.items() if age >= MAX_QUEUE_MINUTES and name in QUEUES}
     for name, age in late.items():
         message = f"{QUEUES[name]} have been due for {format_minutes(age)}."
         yield ERROR, "queue", f"{message} Check that `flask worker` is running."
     if not late:
         yield OK, "queue", "Nothing is overdue."
+
+
+def _runners() -> Finding:
+    count, oldest = backlog.runners(), backlog.oldest_due().get(TEST_RUNS)
+    age = (clock.now() - oldest) // MINUTE if oldest else 0
+    if age >= MAX_QUEUE_MINUTES:
+        remedy = "Start more runners." if count else "No runner is running. Start one with `make runner`."
+        return ERROR, "runners", f"Test runs have been waiting for {format_minutes(age)}. {remedy}"
+    if failed := backlog.failed_test_runs(clock.now() - timedelta(days=1)):
+        message = f"{failed} test runs failed in the last day. See To do in the console for the reasons."
+        return WARNING, "runners", message
+    return OK, "runners", f"{count} running. No test run is overdue."
 
 
 def _failures() -> Finding:

@@ -37,7 +37,7 @@ export function closeWorkspace() {
   dialog.close();
   key = "";
   state = null;
-  for (const part of ["countdown", "received", "models", "submit", "submitted", "reading", "unreadable"]) showPart(part, false);
+  for (const part of ["countdown", "received", "models", "submit", "submitted", "hidden-tests", "reading", "unreadable"]) showPart(part, false);
 }
 
 function stopTimers() {
@@ -65,7 +65,14 @@ async function load() {
   showReceived();
   showModels();
   showSubmission();
+  showHiddenTests();
   if (!canSubmit()) stopTimers();
+}
+
+function showHiddenTests() {
+  const { hiddenTests } = state;
+  showPart("hidden-tests", Boolean(hiddenTests));
+  if (hiddenTests) fill({ hiddenTests: `${hiddenTests.passed} of ${hiddenTests.total}` });
 }
 
 /** Return whether the service accepts a submission: until ten minutes after the close. */

@@ -12,6 +12,8 @@ import ssl
 import threading
 from functools import cache
 
+from web.sockets import is_closed
+
 # After a disconnect, the provider can still report the usage of a response that is about to end. A process that shuts
 # down waits longer than this (web/gunicorn_worker.py).
 GRACE_SECONDS = 2
@@ -59,7 +61,7 @@ class Watch:
         """Stop watching: the client has disconnected, or sent its next request early."""
         client = self.client
         self._unregister()
-        if client is not None and _is_closed(client):
+        if client is not None and is_closed(client):
             self.on_client_disconnect()
 
     def on_client_disconnect(self) -> None:
@@ -84,15 +86,6 @@ class Watch:
                 with contextlib.suppress(OSError):
                     # SSLSocket.shutdown would break the decryption for the reading thread.
                     socket.socket.shutdown(self.upstream, socket.SHUT_RDWR)
-
-
-def _is_closed(client: socket.socket) -> bool:
-    try:
-        return not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 @cache

@@ -1,4 +1,4 @@
-"""API tokens: `psk_live_`, 178 random bits in base 62, a six-character checksum."""
+"""API tokens, `psk_live_`, and runners' tokens, `psr_`: 178 random bits in base 62, a six-character checksum."""
 
 import hashlib
 import hmac
@@ -7,24 +7,26 @@ import secrets
 import string
 import zlib
 
-PREFIX = "psk_live_"
+PREFIX, RUNNER_PREFIX = "psk_live_", "psr_"
 _BASE62 = string.digits + string.ascii_letters
 _SECRET_LENGTH = 30
 _CHECKSUM_LENGTH = 6
-_FORMAT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII)
+_FORMAT = re.compile(
+    rf"(?:{PREFIX}|{RUNNER_PREFIX})[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII
+)
 
 
-def generate() -> str:
+def generate(prefix: str = PREFIX) -> str:
     """Generate a token from the system's secure random source."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
-    return PREFIX + secret + _checksum(secret)
+    return prefix + secret + _checksum(secret)
 
 
-def is_well_formed(token: str) -> bool:
+def is_well_formed(token: str, prefix: str = PREFIX) -> bool:
     """Check format and checksum. Rejects mistyped tokens without a query."""
-    if not _FORMAT.fullmatch(token):
+    if not (_FORMAT.fullmatch(token) and token.startswith(prefix)):
         return False
-    secret, checksum = token[len(PREFIX) : -_CHECKSUM_LENGTH], token[-_CHECKSUM_LENGTH:]
+    secret, checksum = token[len(prefix) : -_CHECKSUM_LENGTH], token[-_CHECKSUM_LENGTH:]
     return hmac.compare_digest(checksum, _checksum(secret))
 
 

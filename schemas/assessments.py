@@ -39,6 +39,10 @@ _BLIND = (
     "session. They are visible to service accounts."
 )
 
+_SHOW_TEST_COUNTS = (
+    "True if candidates see how many hidden tests their submission passed, after the hiring decision."
+)
+
 
 class ToolList(ListOf):
     """Claude Code, Codex or both, and hosted tools that model providers can run for them."""
@@ -80,6 +84,7 @@ class NewAssessment(Body):
     allowed_tools = ToolList()
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20)
     blind = Flag(_BLIND, load_default=False, example=False)
+    show_test_counts = Flag(_SHOW_TEST_COUNTS, load_default=False, example=False)
 
     @ma.pre_load
     def omit_blank_brief(self, data: dict, **kwargs: Any) -> dict:
@@ -120,6 +125,7 @@ class AssessmentUpdate(Body):
     allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
     blind = Flag(_BLIND, example=False)
+    show_test_counts = Flag(_SHOW_TEST_COUNTS, example=False)
     archived = Flag(
         "True to hide it from the console's list. Candidates and the API are not affected.", example=True
     )
@@ -162,6 +168,7 @@ class Assessment(Schema):  # R9
     )
     reminder_days_before = Integer(_REMINDER, example=2, null=True, optional=True)
     blind = Flag(_BLIND, example=False, optional=True)
+    show_test_counts = Flag(_SHOW_TEST_COUNTS, example=False, optional=True)
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
     repository = Nested(
         TaskRepository,

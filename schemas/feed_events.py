@@ -45,6 +45,15 @@ class SessionPayload(SessionIds):
     status = Choice(SESSION_STATUSES, "Session status.", example="completed")
 
 
+class TestRunPayload(SessionIds):
+    """A test run that has ended."""
+
+    test_run_id = Id("Test run id.")
+    state = Choice(["finished", "untrusted", "failed", "timed_out"], "State.", example="finished")
+    passed = Integer("Tests that passed; null if the runner could not run them.", example=9, null=True)
+    total = Integer("Tests that count; null if the runner could not run them.", example=12, null=True)
+
+
 class AssessmentPayload(Schema):
     """An assessment."""
 
@@ -112,6 +121,7 @@ PAYLOADS: dict[str, type[Schema]] = {
     "session.started": SessionPayload,
     "session.completed": SessionPayload,
     "session.expired": SessionPayload,
+    "test_run.finished": TestRunPayload,
     "candidate.decided": DecisionPayload,
     "candidate.hired": SessionPayload,
     "score.updated": ScorePayload,

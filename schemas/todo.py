@@ -52,6 +52,30 @@ class ExpiringKey(TodoCandidate):
     expires_at = Timestamp("Expiry.")
 
 
+class WaitingTestRun(TodoCandidate):
+    """A test run that no runner takes."""
+
+    session_id = Id("Session id.")
+    due_at = Timestamp("Time since when it has been waiting.")
+
+
+class FailedTestRun(TodoCandidate):
+    """A test run that failed."""
+
+    session_id = Id("Session id.")
+    reason = String("The runner's reason.", example="The image does not exist.", null=True)
+    finished_at = Timestamp("Time of the last attempt's end.")
+
+
+class FailedCheck(Schema):
+    """An assessment whose hidden tests are not ready."""
+
+    assessment_id = Id("Assessment id.")
+    assessment_title = common.ASSESSMENT_TITLE
+    problem = String("Reason.", example="The repository passes all tests without a solution.", null=True)
+    finished_at = Timestamp("Time when the check ended.")
+
+
 class LostSubmission(TodoCandidate):
     """A submission that the bundle store has lost."""
 
@@ -112,6 +136,17 @@ class Todo(Schema):
         FailedMessage,
     )
     expiring_keys = _todo_list("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
+    waiting_test_runs = _todo_list(
+        "WaitingTestRuns",
+        "Sessions whose hidden tests have been waiting for more than five minutes, while no runner is alive.",
+        WaitingTestRun,
+    )
+    failed_test_runs = _todo_list(
+        "FailedTestRuns", "Undecided sessions whose hidden tests could not be run.", FailedTestRun
+    )
+    failed_checks = _todo_list(
+        "FailedChecks", "Assessments whose latest check failed, or found a problem.", FailedCheck
+    )
     lost_submissions = _todo_list(
         "LostSubmissions",
         "Submissions that the bundle store has lost. An operator restores them and runs `flask submissions read "

@@ -53,6 +53,13 @@ class WorkspaceModelUsage(Schema):
     )
 
 
+class TestCounts(Schema):
+    """How many hidden tests the submission passed."""
+
+    passed = Integer("Tests that passed.", example=9)
+    total = Integer("Tests.", example=12)
+
+
 class WorkspaceState(Schema):
     """The state of a candidate's workspace."""
 
@@ -72,6 +79,11 @@ class WorkspaceState(Schema):
     submission = Nested(
         SubmissionWithProblem,
         "Latest git bundle or zip archive, readable or not; null without one.",
+        null=True,
+    )
+    hidden_tests = Nested(
+        TestCounts,
+        "Result of the hidden tests; null unless the assessment shows it, before a decision.",
         null=True,
     )
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)

@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from access.console import COOKIE
-from models import ApiToken, CandidateKey, Organization, SignIn, User
+from models import ApiToken, CandidateKey, Organization, RunnerToken, SignIn, User
 from tests import documented_errors
 
 CONSOLE_HEADERS = {"Origin": "http://localhost:8000", "X-Proofstone-Console": "1"}
@@ -43,6 +43,11 @@ class Caller:
     @classmethod
     def candidate(cls, app: Flask, key: CandidateKey) -> "Caller":
         return cls(app, key, **{"X-API-Key": key.key})
+
+    @classmethod
+    def runner(cls, app: Flask, organization: Organization | None = None) -> "Caller":
+        row, token = RunnerToken.issue(organization, "Runner")
+        return cls(app, row, Authorization=f"Bearer {token}")
 
     def get(self, path: str, **query: Any) -> TestResponse:
         return self.request("GET", path, query_string=query)

@@ -134,6 +134,30 @@ def mark_hired(session: Session, is_hired: bool = True) -> None:
     invitations.update_candidate(session.key, {"hired": is_hired})
 
 
+def make_task(assessment: Any, names: Iterable[str] = ("one", "two"), **settings: Any) -> models.TaskCheck:
+    """Add a task's files, without their objects, and a check that found it ready."""
+    owner = {"organization": assessment.organization_id, "owner_id": assessment.id}
+    files = {
+        kind: models.TaskFile.create(
+            **owner,
+            kind=kind,
+            object_key=storage.new_object_key(str(assessment.id)),
+            size=1,
+            sha256="0" * 64,
+            settings={"version": 1, "command": "make test"} | settings if kind == "tests" else None,
+        )
+        for kind in ("repository", "tests", "reference")
+    }
+    return models.TaskCheck.create(**owner, **files, state="ready", names=list(names), unstable=[])
+
+
+def make_submission(session: Session) -> models.Submission:
+    """Record a zip archive, without its object."""
+    submission = models.Submission.reserve(session, "zip", storage.new_object_key(str(session.id), "zip"))
+    submission.record(3, "1" * 64, 2**29)
+    return submission
+
+
 def envelope(kind: str = "prompt", at: float = 0, data: Any = None, **fields: Any) -> dict[str, Any]:
     """Build an event as a client sends it; `at` is in seconds after 2026-04-01 09:00 UTC."""
     time = datetime(2026, 4, 1, 9, tzinfo=UTC) + timedelta(seconds=at)

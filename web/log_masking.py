@@ -4,19 +4,20 @@ import logging
 import re
 
 from rules.api_tokens import PREFIX as TOKEN_PREFIX
+from rules.api_tokens import RUNNER_PREFIX
 from rules.candidate_keys import ALPHABET
 from rules.delivery.webhook_signatures import PREFIX as WEBHOOK_PREFIX
 from rules.sign_ins import BROWSER_PREFIX
 from rules.sign_ins import PREFIX as SIGN_IN_PREFIX
 
 _SECRET = re.compile(
-    rf"(PST-[{ALPHABET}]{{4}}-)[{ALPHABET}]{{4}}|({TOKEN_PREFIX})[0-9A-Za-z]+|({WEBHOOK_PREFIX})[0-9A-Za-z+/=]+"
-    rf"|({SIGN_IN_PREFIX}|{BROWSER_PREFIX}|/git/)[0-9A-Za-z_-]+",
+    rf"(PST-[{ALPHABET}]{{4}}-)[{ALPHABET}]{{4}}|({TOKEN_PREFIX}|{RUNNER_PREFIX})[0-9A-Za-z]+"
+    rf"|({WEBHOOK_PREFIX})[0-9A-Za-z+/=]+|({SIGN_IN_PREFIX}|{BROWSER_PREFIX}|/git/)[0-9A-Za-z_-]+",
     re.IGNORECASE,
 )
 
 # The pattern takes much longer to find nothing.
-_PREFIXES = ("pst-", TOKEN_PREFIX, WEBHOOK_PREFIX, SIGN_IN_PREFIX, BROWSER_PREFIX, "/git/")
+_PREFIXES = ("pst-", TOKEN_PREFIX, RUNNER_PREFIX, WEBHOOK_PREFIX, SIGN_IN_PREFIX, BROWSER_PREFIX, "/git/")
 
 
 def mask_secrets(text: str) -> str:

@@ -12,7 +12,7 @@ const HOSTED = ["web_search", "web_fetch", "code_execution", "file_search", "ima
 const TEXT_FIELDS = ["title", "role", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
 const NUMBER_FIELDS = ["timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "tokenBudgetUsd"];
 /** Fields that can be edited after a candidate has started. */
-export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind"];
+export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rubricId", "blind", "showTestCounts"];
 
 /**
  * Build the fields that candidates see. `problem` is the optional field to choose a problem, `modelProviders` are the
@@ -43,7 +43,7 @@ export function candidateFields(values, problem, modelProviders) {
 export function teamFields(values, rubrics, { canWrite }) {
   return [
     section("invitations", h("div", { class: "two" }, number("expiresInDays", values, { max: 365 }), number("reminderDaysBefore", values, { max: 364 }))),
-    section("scoring", rubricField(values.rubricId, rubrics, canWrite), checkLine("blind", values.blind, "blind")),
+    section("scoring", rubricField(values.rubricId, rubrics, canWrite), checkLine("blind", values.blind, "blind"), checkLine("showTestCounts", values.showTestCounts, "showTestCounts")),
   ];
 }
 
@@ -63,6 +63,7 @@ export function readValues(form) {
     brief: readBrief(form),
     rubricId: value("rubricId") || null,
     blind: form.elements.namedItem("blind").checked,
+    showTestCounts: form.elements.namedItem("showTestCounts").checked,
   };
 }
 

@@ -10,7 +10,7 @@ import { problemField } from "./problem_library.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const DEFAULTS = { expiresInDays: 7, blind: false };
+const DEFAULTS = { expiresInDays: 7, blind: false, showTestCounts: false };
 const PREFILLED_FIELDS = ["title", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
 
 /** Show the form. `/assessments/new?from=<id>` copies an existing assessment. */

@@ -12,6 +12,7 @@ from models.ledger import audit, checkpoints, numbering
 from models.ledger.integrity import check_closed
 from models.sessions.submissions import delete_unused
 from models.task_failures import WHOLE_TASK, run_each
+from models.tasks import claims, queue
 from models.webhooks.outbox import publish_new
 from storage import Storage
 
@@ -30,6 +31,8 @@ def apply_retention() -> int:
 TASKS: tuple[Task, ...] = (
     ("sign_in_emails", models.SignInGrant.queue_emails),
     ("close", sessions.close_all_due),
+    ("test_runs", queue.queue_due),
+    ("lost_test_runs", claims.fail_lost),
     ("verify", models.Event.verify_pending),
     ("ledger", numbering.number_new),
     ("checkpoints", checkpoints.publish_due),

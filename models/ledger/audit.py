@@ -8,13 +8,14 @@ from models.base import Query, add_index
 from models.fields import UUIDField
 from models.ledger.listed import ListedModel
 from models.orgs import ApiToken, Organization
+from models.tasks.runner_tokens import RunnerToken
 
 
 class Actor(NamedTuple):
     """The author of a change.
 
-    `kind` is `person`, `apiToken` for a service account's token (both with id and name), `candidate` (with the key's
-    id), `command`, `worker`, or `service` for rules that any process applies.
+    `kind` is `person`, `apiToken` for a service account's token, `runner` (all with id and name), `candidate` (with the
+    key's id), `command`, `worker`, or `service` for rules that any process applies.
     """
 
     kind: str
@@ -26,6 +27,8 @@ class Actor(NamedTuple):
         if isinstance(caller, ApiToken):
             author = caller.author
             return cls("person" if caller.user_id else "apiToken", author.id, author.name)
+        if isinstance(caller, RunnerToken):
+            return cls("runner", caller.id, caller.name)
         return cls("candidate", caller.id)
 
 

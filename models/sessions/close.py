@@ -170,6 +170,7 @@ def _close(
         closed_at=closed_at,
         closed_by=by,
         completed_at=completed_at,
+        tests_due=True,
     )
     _publish(session, "completed" if completed_at else "expired")
 

@@ -1,5 +1,7 @@
 """Checks of tasks: do the hidden tests fail on the repository, and pass on the reference solution?"""
 
+from typing import Any
+
 import peewee
 
 from models.base import TimestampField
@@ -8,6 +10,7 @@ from models.orgs import Organization
 from models.tasks.files import TaskFile
 
 RUNNING, READY, NOT_READY, FAILED = "running", "ready", "not_ready", "failed"
+REFERENCE_RUNS = 5
 
 
 class TaskCheck(ProtectedModel):
@@ -33,3 +36,20 @@ class TaskCheck(ProtectedModel):
     unstable = peewee.JSONField(null=True)
     problem = peewee.TextField(null=True)
     finished_at = TimestampField(null=True)
+
+    @classmethod
+    def latest(cls, owner_id: Any) -> "TaskCheck | None":
+        """Return the latest check of an assessment or a problem."""
+        checks = cls.select().where(cls.owner_id == owner_id)
+        return checks.order_by(cls.created_at.desc(), cls.id.desc()).first()
+
+    @classmethod
+    def ready(cls, owner_id: Any) -> "TaskCheck | None":
+        """Return the latest check if the task is ready: it succeeded, and its files are the current ones."""
+        check = cls.latest(owner_id)
+        return check if check and check.state == READY and check.is_current else None
+
+    @property
+    def is_current(self) -> bool:
+        """True if none of the files has been replaced."""
+        return all(file.replaced_at is None for file in (self.repository, self.tests, self.reference))

@@ -18,6 +18,7 @@ WAITING, RUNNING = "waiting", "running"
 FINISHED, UNTRUSTED, FAILED, TIMED_OUT = "finished", "untrusted", "failed", "timed_out"
 # Results show a submission's newest run in one of these states; without one, its newest run.
 COUNTED = (FINISHED, UNTRUSTED)
+SHOWN_COLUMNS = ("hidden_run_id", "hidden_state", "hidden_passed", "hidden_total")
 
 
 class TestRun(ProtectedModel, ErasedWithSession):
@@ -65,11 +66,20 @@ class TestRun(ProtectedModel, ErasedWithSession):
 
     @classmethod
     def of(cls, session: Session, *, with_results: bool = False) -> Query:
-        """Select a session's runs, newest first, with their tests and runners."""
+        """Select a session's runs, newest first, with their tests."""
         columns = [each for each in cls._meta.sorted_fields if with_results or each is not cls.results]
-        runs = cls.select(*columns, TaskFile, RunnerToken).join(TaskFile).switch(cls)
-        runs = runs.join(RunnerToken, peewee.JOIN.LEFT_OUTER).where(cls.session == session)
+        runs = cls.select(*columns, TaskFile).join(TaskFile).where(cls.session == session)
         return runs.order_by(cls.created_at.desc(), cls.id.desc())
+
+    @classmethod
+    def of_check(cls, check: TaskCheck) -> Query:
+        """Select a check's runs: on the repository, then on the reference solution."""
+        return cls.select().where(cls.task_check == check, cls.purpose != SUBMISSION).order_by(cls.id)
+
+    @classmethod
+    def pending(cls) -> Any:
+        """Return the condition that a run has not ended."""
+        return cls.state.in_((WAITING, RUNNING))
 
     @property
     def owner(self) -> Owner:
@@ -81,38 +91,34 @@ class TestRun(ProtectedModel, ErasedWithSession):
         return not (self.tests.settings or {}).get("serve")
 
     @property
+    def counts(self) -> bool:
+        """True if the session's results show this run."""
+        return self.state in COUNTED and self.id == self.session.hidden_run_id
+
+    @property
+    def image(self) -> str | None:
+        return (self.tests.settings or {}).get("image")
+
+    @property
+    def runner(self) -> "TestRun | None":
+        """The run, if a runner has claimed it (schemas/test_runs.py)."""
+        return self if self.runner_token_id else None
+
+    @property
     def is_current(self) -> bool:
         """True if the tests are the assessment's current ones."""
         return self.tests.replaced_at is None
 
     @classmethod
     def erase_personal_data(cls, key: Any, session: Session | None) -> int:
-        """Delete the runs. Their counts stay in the session."""
+        """Delete the runs, and the copy of their counts."""
         if session is not None:
-            session.update_columns(hidden_run_id=None)
+            session.update_columns(**dict.fromkeys(SHOWN_COLUMNS))
         return super().erase_personal_data(key, session)
 
 
 # For `claim`.
 add_index("test_runs_due", TestRun.due_at, where=TestRun.due_at.is_null(False))
-
-
-def hidden_tests(session: Session) -> dict[str, Any] | None:
-    """Return the result that a session shows (schemas/test_runs.py); None without a run.
-
-    After an erasure, only the state and the counts remain.
-    """
-    if session.hidden_state is None:
-        return None
-    run = TestRun.of(session).where(TestRun.id == session.hidden_run_id).first()
-    details = {name: run and getattr(run, name) for name in ("is_complete", "in_process", "is_current")}
-    return details | {
-        "state": session.hidden_state,
-        "passed": session.hidden_passed,
-        "total": session.hidden_total,
-        "run_id": session.hidden_run_id,
-        "source": "runner",
-    }
 
 
 def update_shown(session: Session) -> None:
@@ -122,6 +128,6 @@ def update_shown(session: Session) -> None:
         return
     runs = list(TestRun.of(session).where(TestRun.submission_id == submission.id))
     run = next((run for run in runs if run.state in COUNTED), runs[0] if runs else None)
-    columns = {"hidden_run_id": run and run.id, "hidden_state": run and run.state}
-    columns |= {"hidden_passed": run and run.passed_count, "hidden_total": run and run.total_count}
+    values = (run.id, run.state, run.passed_count, run.total_count) if run else [None] * len(SHOWN_COLUMNS)
+    columns = dict(zip(SHOWN_COLUMNS, values, strict=True))
     session.update_columns(**session.changed_columns(columns))

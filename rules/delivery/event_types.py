@@ -13,6 +13,7 @@ EVENT_TYPES = {
     "session.started": "A candidate redeemed the key for the first time.",
     "session.completed": "A candidate completed the session.",
     "session.expired": "A session was closed, by its time limit or by a reviewer.",
+    "test_run.finished": "A run of the hidden tests on a submission ended.",
     "candidate.decided": "A decision about a candidate changed.",
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",

@@ -41,7 +41,8 @@ _PEM_BODY = (
 # Pairs of a prefix and the pattern after it.
 _PREFIXED = (
     # This service's tokens
-    *(("psk_live_", r"[0-9A-Za-z]{20,}"), ("whsec_", r"[0-9A-Za-z+/=]{20,}")),
+    *((prefix, r"[0-9A-Za-z]{20,}") for prefix in ("psk_live_", "psr_")),
+    ("whsec_", r"[0-9A-Za-z+/=]{20,}"),
     # Model providers
     *(("sk-", r"(?:ant|proj|svcacct|admin|or|lf)-[\w-]{20,}"), ("sk-", rf"[A-Za-z0-9]{{32,}}{_WORD_END}")),
     *(("gsk_", r"[A-Za-z0-9]{40,}"), ("xai-", r"[A-Za-z0-9]{40,}"), ("hf_", r"[A-Za-z0-9]{30,}")),

@@ -152,6 +152,7 @@ def record_diff(
             recorded_lines = counted_lines - not_recorded_lines
             ratio = half_up_ratio(recorded_lines, counted_lines, BILLION)
         store_ratio(session, ratio)
+        session.update_columns(tests_due=True)
         _finish(submission, session)
 
 

@@ -233,6 +233,7 @@ class Submission(ProtectedModel, StoredObject):
                 submission._discard(REPLACED)
         self.update_columns(**columns)
         self._require_space(earlier[:1], max_bytes)
+        self.session.update_columns(tests_due=True)
 
     def replace_earlier(self) -> None:
         """Discard the earlier submissions of a git bundle that has been read."""

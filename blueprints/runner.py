@@ -1,0 +1,198 @@
+"""The runner's operations: claim a job, download its inputs, report its result (docs/runner.md)."""
+
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from typing import IO, Any
+
+from flask import Response, current_app, request
+
+import config
+from access import audit, auth, caller, concurrency, raises
+from blueprints import Blueprint, find, require_unchanged, store
+from errors import BundleChanged, ClaimLost, NotFound, StoreUnavailable, TooLarge
+from git_bundles import Unreadable
+from models import RunnerToken, TestRun, db
+from models.database import release_connection
+from models.sessions.submissions import GIT, TAR, ZIP
+from models.sessions.submissions.reading import LOST
+from models.tasks import claims
+from models.tasks.runs import SUBMISSION
+from schemas import runners as schemas
+from storage.base import CHUNK_BYTES
+from web.json import body_limit
+from web.sockets import is_closed
+
+POLL_SECONDS = 1
+# Outputs of 1 MiB, in JSON
+MAX_RESULT_BYTES = 8 * 1024 * 1024
+WAITING_CLAIMS = "waiting_claims"
+MEDIA_TYPE = "application/octet-stream"
+# Formats of a job's inputs, by their formats in the store
+SENT_FORMATS = {GIT: "tar", ZIP: "zip", TAR: "tar.gz"}
+
+blp = Blueprint("Runner", __name__, description="Jobs for runners. Only a runner's token can call these.")
+
+
+@blp.record_once
+def limit_waiting_claims(state: Any) -> None:
+    """Let waiting claims use a quarter of the threads without model calls."""
+    quarter = max(1, config.other_threads(state.app.config) // 4)
+    state.app.extensions[WAITING_CLAIMS] = threading.BoundedSemaphore(quarter)
+
+
+@blp.post("/runner/jobs/claim")
+@auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
+@blp.arguments(schemas.Claim)
+@blp.response(200, schemas.ClaimedJob)
+@blp.alt_response(204, description="No job.")
+def claim_job(data):
+    """Claim a job
+
+    Waits for one. A token of an organization gets only its jobs.
+    """
+    job = _claim(data) or _wait_for_claim(data)
+    return {"job": job} if job else Response(status=204)
+
+
+def _claim(data: dict[str, Any]) -> dict[str, Any] | None:
+    if not claims.has_job(caller):
+        return None
+    with db.atomic():
+        run = claims.claim(caller, data["runner"], data["engine"])
+        if run is None:
+            return None
+        audit.record_runner(run, "claimJob")
+    claims.show_claimed(run)
+    try:
+        return _job(run)
+    except ClaimLost:
+        return None
+
+
+def _job(run: TestRun) -> dict[str, Any]:
+    def describe(name: str) -> dict[str, str]:
+        format = claims.find_input(run, name).format
+        return {"url": f"/v1/runner/jobs/{run.id}/{name}", "format": SENT_FORMATS[format]}
+
+    inputs = {name: describe(name) for name in claims.input_names(run)}
+    return {
+        "id": run.id,
+        "attempt": run.attempts,
+        "purpose": run.purpose,
+        "lease_seconds": claims.LEASE.seconds,
+        "settings": run.tests.settings,
+        "known_tests": run.task_check.names if run.purpose == SUBMISSION else None,
+        "inputs": {"reference": None} | inputs,
+    }
+
+
+def _wait_for_claim(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Poll until there is a job, the time is over, or the runner has disconnected."""
+    slots = current_app.extensions[WAITING_CLAIMS]
+    deadline = time.monotonic() + data["wait_seconds"]
+    if not data["wait_seconds"] or not slots.acquire(blocking=False):
+        return None
+    try:
+        while (remaining := deadline - time.monotonic()) > 0:
+            release_connection()
+            time.sleep(min(POLL_SECONDS, remaining))
+            client = request.environ.get("gunicorn.socket")
+            # Otherwise, a job that a stopped runner claims would wait for the end of its lease.
+            if client is not None and is_closed(client):
+                return None
+            if job := _claim(data):
+                return job
+        return None
+    finally:
+        slots.release()
+
+
+@blp.post("/runner/jobs/<id:job_id>/heartbeat")
+@auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
+@raises(ClaimLost)
+@blp.arguments(schemas.Heartbeat)
+@blp.response(200, schemas.RenewedLease)
+def renew_job(data, job_id):
+    """Renew a job's lease
+
+    Send it every 20 seconds. After 404 or `claim_lost`, stop the job.
+    """
+    claims.renew(_find(job_id), caller, data["attempt"])
+    return {"lease_seconds": claims.LEASE.seconds}
+
+
+@blp.put("/runner/jobs/<id:job_id>/result")
+@auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
+@body_limit(MAX_RESULT_BYTES)
+@raises(ClaimLost)
+@blp.arguments(schemas.JobResult)
+@blp.response(200, schemas.RecordedResult)
+def record_job_result(data, job_id):
+    """Report a job's result
+
+    Can be repeated. The service compares the tests with the known ones, masks secrets, and truncates outputs to 16 KiB
+    a test and 1 MiB in all.
+    """
+    run = _find(job_id)
+    with db.atomic():
+        if claims.record_result(run, caller, data["attempt"], data):
+            audit.record_runner(run, "recordJobResult")
+    return {"ok": True}
+
+
+@blp.get("/runner/jobs/<id:job_id>/<name>")
+@auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
+@concurrency.limit(concurrency.LONG_READ, lambda **path: True)
+@raises(ClaimLost, StoreUnavailable)
+@blp.response(
+    200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE, description="The archive."
+)
+def get_job_input(job_id, name):
+    """Download a job's input
+
+    `work`, `tests` or `reference`, in the format that the job states. A submitted git bundle is sent as a tar of its
+    HEAD's files. A submission is untrusted: unpack it in the sandbox.
+    """
+    run = _find(job_id)
+    claims.require_claimed(run, caller)
+    file = claims.find_input(run, name)
+    release_connection()
+    try:
+        require_unchanged(file.object_key, file.size, file.sha256)
+        response = (
+            _export(file.object_key) if file.format == GIT else Response(store().chunks(file.object_key))
+        )
+    except (NotFound, BundleChanged, TooLarge):
+        claims.fail_attempt(run, LOST)
+        raise ClaimLost() from None
+    except Unreadable as problem:
+        claims.fail_attempt(run, str(problem))
+        raise ClaimLost() from None
+    response.mimetype = MEDIA_TYPE
+    return response
+
+
+def _export(object_key: str) -> Response:
+    """Send a git bundle as a tar of its files."""
+    with ExitStack() as stack, tempfile.TemporaryFile() as bundle:
+        output = stack.enter_context(tempfile.TemporaryFile())
+        for chunk in store().chunks(object_key):
+            bundle.write(chunk)
+        bundle.seek(0)
+        _export_files(bundle, output)
+        output.seek(0)
+        response = Response(iter(partial(output.read, CHUNK_BYTES), b""))
+        response.call_on_close(stack.pop_all().close)
+    return response
+
+
+def _export_files(bundle: IO[bytes], output: IO[bytes]) -> None:
+    import_module("git_bundles.repository").export_files(bundle, output)
+
+
+def _find(job_id: Any) -> TestRun:
+    return find(TestRun, job_id, claims.jobs(caller))

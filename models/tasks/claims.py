@@ -1,0 +1,249 @@
+"""Runners' claims: leases, results, and jobs that were lost with their runner.
+
+A job's lock order is its session or check, then the run. An erasure also locks the session first.
+"""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import peewee
+
+from errors import ClaimLost, NotFound
+from models import sql
+from models.base import Query, clock, db, is_postgres
+from models.feed import FeedEvent
+from models.sessions.submissions import GIT, TAR, Submission
+from models.task_failures import run_each
+from models.tasks import checks
+from models.tasks.checks import TaskCheck
+from models.tasks.runner_tokens import RunnerToken
+from models.tasks.runs import (
+    BASE,
+    FAILED,
+    FINISHED,
+    REFERENCE,
+    RUNNING,
+    SUBMISSION,
+    WAITING,
+    TestRun,
+    update_shown,
+)
+from rules import hidden_tests
+
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 3
+# After a failed attempt, so that another runner can take the job.
+RETRY_DELAY = timedelta(seconds=15)
+STOPPED = f"The runner stopped during each of {MAX_ATTEMPTS} attempts."
+REPLACED = "A later submission replaced this one."
+
+
+def has_job(token: RunnerToken) -> bool:
+    """Return whether a job can be claimed. Unlike a claim, does not block SQLite's writers."""
+    return _find_claimable(token) is not None
+
+
+def claim(token: RunnerToken, runner_name: str, engine: str) -> TestRun | None:
+    """Claim a waiting job, or one whose lease has expired; returns None if there is none.
+
+    A token of the installation takes a job of the organization with the fewest running jobs. Call `show_claimed` after
+    the transaction.
+    """
+    with db.atomic():
+        run_id = _find_claimable(token, "FOR NO KEY UPDATE OF t SKIP LOCKED" if is_postgres() else "")
+        if run_id is None:
+            return None
+        run = TestRun.get_by_id(run_id)
+        now = clock.now()
+        runner = {"runner_token": token, "runner_name": runner_name, "engine": engine}
+        state = {"state": RUNNING, "reason": None, "attempts": run.attempts + 1, "started_at": now}
+        run.record_change("claimed", due_at=now + LEASE, **runner, **state)
+        if changes := token.changed_columns({"runner_name": runner_name, "engine": engine}):
+            token.update_columns(**changes)
+    return run
+
+
+def show_claimed(run: TestRun) -> None:
+    """Show the state of a claimed run. In its own transaction, because the claim locks the run before the session."""
+    if run.session_id:
+        with db.atomic():
+            update_shown(run.session.lock())
+
+
+def _find_claimable(token: RunnerToken, lock: str = "") -> Any:
+    of_organization = "AND t.organization_id = :organization_id" if token.organization_id else ""
+    values = {"organization_id": token.organization_id} if token.organization_id else {}
+    text = sql.CLAIMABLE_RUN.format(of_organization=of_organization, lock=lock)
+    rows = sql.rows(text, now=clock.now(), max_attempts=MAX_ATTEMPTS, **values)
+    return rows[0][0] if rows else None
+
+
+def jobs(token: RunnerToken) -> Query:
+    """Select the runs of the token's organization, or for the installation's token, all."""
+    runs = TestRun.select()
+    return runs.where(TestRun.organization == token.organization_id) if token.organization_id else runs
+
+
+def require_claimed(run: TestRun, token: RunnerToken) -> None:
+    """Raise ClaimLost unless the run belongs to a claim of the token."""
+    if run.state != RUNNING or run.runner_token_id != token.id:
+        raise ClaimLost()
+
+
+def renew(run: TestRun, token: RunnerToken, attempt: int) -> None:
+    """Extend the lease. Raises ClaimLost."""
+    is_claim = (TestRun.runner_token == token) & (TestRun.attempts == attempt) & (TestRun.state == RUNNING)
+    update = TestRun.update(due_at=clock.now() + LEASE).where(TestRun.id == run.id, is_claim)
+    if not update.execute():
+        raise ClaimLost()
+
+
+def record_result(run: TestRun, token: RunnerToken, attempt: int, report: dict[str, Any]) -> bool:
+    """Record the result of a claim. Returns whether it is new; a repeated one is ignored.
+
+    A failed attempt is repeated, up to MAX_ATTEMPTS. Raises ClaimLost, and NotFound if the run was erased.
+
+    report -- `state`, `reason`, `tests` and `image_digest`
+    """
+    with db.atomic():
+        run = _lock(run)
+        columns = _result_columns(run, attempt, report)
+        if (run.runner_token_id, run.attempts) != (token.id, attempt):
+            raise ClaimLost()
+        if run.state != RUNNING:
+            if run.changed_columns(columns):
+                raise ClaimLost()
+            return False
+        _store(run, **columns)
+    return True
+
+
+def _result_columns(run: TestRun, attempt: int, report: dict[str, Any]) -> dict[str, Any]:
+    state, reason = report["state"], report["reason"]
+    reason = reason and hidden_tests.clean(reason)[: hidden_tests.MAX_REASON_CHARACTERS]
+    if state == FAILED:
+        return {"state": FAILED if attempt >= MAX_ATTEMPTS else WAITING, "reason": reason}
+    known = run.task_check.names if run.purpose == SUBMISSION else None
+    outcomes = hidden_tests.compare(report["tests"], known)
+    return {
+        "state": state,
+        "reason": reason,
+        "results": outcomes.results,
+        "passed_count": outcomes.passed,
+        "total_count": outcomes.total,
+        "is_complete": outcomes.is_complete,
+        "image_digest": report["image_digest"],
+    }
+
+
+def fail_attempt(run: TestRun, reason: str) -> None:
+    """Record that the service could not provide a job's input. Raises NotFound if the run was erased."""
+    with db.atomic():
+        locked = _lock(run)
+        if locked.state == RUNNING and locked.attempts == run.attempts:
+            is_final = reason == REPLACED or run.attempts >= MAX_ATTEMPTS
+            _store(locked, state=FAILED if is_final else WAITING, reason=reason)
+
+
+def fail_lost() -> int:
+    """End the runs whose runner stopped during the last attempt. Returns how many."""
+    is_lost = (TestRun.state == RUNNING) & (TestRun.due_at <= clock.now())
+    lost = TestRun.select().where(is_lost, TestRun.attempts >= MAX_ATTEMPTS)
+
+    def fail(run: TestRun) -> int:
+        with db.atomic():
+            locked = _lock(run)
+            if locked.state == RUNNING and locked.due_at == run.due_at:
+                _store(locked, state=FAILED, reason=STOPPED)
+        return 1
+
+    return run_each("lost_test_runs", lost, fail)
+
+
+def _lock(run: TestRun) -> TestRun:
+    """Lock and reload the run after its session or check. Raises NotFound if it was erased."""
+    owner = run.session.lock() if run.session_id else run.task_check.lock()
+    try:
+        locked = run.lock()
+    except peewee.DoesNotExist:
+        raise NotFound() from None
+    if run.session_id:
+        locked.session = owner
+    locked.task_check = run.task_check if run.session_id else owner
+    return locked
+
+
+def _store(run: TestRun, **columns: Any) -> None:
+    """Store what a locked run's attempt resulted in, and what follows from it."""
+    now = clock.now()
+    if columns["state"] == WAITING:
+        run.record_change("failed", due_at=now + RETRY_DELAY, **columns)
+    else:
+        run.record_change("ended", due_at=None, finished_at=now, **columns)
+    if run.session_id:
+        update_shown(run.session)
+        if run.state != WAITING:
+            counts = {"passed": run.passed_count, "total": run.total_count}
+            payload = run.session.ids | {"testRunId": run.id, "state": run.state} | counts
+            FeedEvent.publish(run.organization_id, "test_run.finished", payload)
+    elif not TestRun.of_check(run.task_check).where(TestRun.pending()).exists():
+        _finish_check(run.task_check)
+
+
+def _finish_check(check: TaskCheck) -> None:
+    """Store a locked check's result after its last run."""
+    runs = list(TestRun.of_check(check))
+    references = [run for run in runs if run.purpose == REFERENCE]
+    names = unstable = None
+    state, problem = checks.NOT_READY, None
+    if failed := [run for run in runs if run.state == FAILED]:
+        state, problem = checks.FAILED, failed[0].reason
+    elif unusable := [run for run in references if run.state != FINISHED]:
+        run = unusable[0]
+        problem = f"A run on the reference solution is `{run.state}`. {run.reason or ''}".strip()
+    else:
+        (base,) = (run for run in runs if run.purpose == BASE)
+        result = hidden_tests.evaluate_check(_outcomes(base), list(map(_outcomes, references)))
+        names, unstable, problem = result
+        state = checks.READY if problem is None else checks.NOT_READY
+    columns = {"names": names, "unstable": unstable, "problem": problem}
+    check.record_change("finished", state=state, finished_at=clock.now(), **columns)
+
+
+def _outcomes(run: TestRun) -> dict[str, str]:
+    return {result["name"]: result["outcome"] for result in run.results}
+
+
+def input_names(run: TestRun) -> tuple[str, ...]:
+    return ("work", "tests", "reference") if run.purpose == REFERENCE else ("work", "tests")
+
+
+class JobInput(NamedTuple):
+    """A stored file that a job needs; its format is `git`, `zip` or `tar` (gzip-compressed)."""
+
+    object_key: str
+    size: int
+    sha256: str
+    format: str
+
+
+def find_input(run: TestRun, name: str) -> JobInput:
+    """Return a job's input: `work`, `tests` or `reference`.
+
+    Raises NotFound, and ClaimLost if a later submission has replaced the one to test.
+    """
+    check = run.task_check
+    if name == "work" and run.purpose == SUBMISSION:
+        submission = Submission.get_or_none(Submission.id == run.submission_id)
+        if submission is None or submission.object_key is None:
+            fail_attempt(run, REPLACED)
+            raise ClaimLost()
+        return _stored(submission, submission.format)
+    if name not in input_names(run):
+        raise NotFound()
+    files = {"work": check.repository, "tests": run.tests, "reference": check.reference}
+    return _stored(files[name], GIT if name == "work" else TAR)
+
+
+def _stored(file: Any, format: str) -> JobInput:
+    return JobInput(file.object_key, file.size, file.sha256, format)

@@ -1,0 +1,153 @@
+"""Queue test runs: for checks, for the submissions of closed sessions, and again."""
+
+from typing import Any
+
+import peewee
+
+from errors import CheckRunning, NoSubmission, RunCountChanged, TaskIncomplete, TaskNotReady
+from models import sql
+from models.assessments import Assessment
+from models.base import Query, clock, db, is_postgres
+from models.database import lock_by_name
+from models.keys import CandidateKey
+from models.sessions import Session
+from models.sessions.submissions import VERIFIED, Submission
+from models.sessions.submissions.submission import READ, STORED
+from models.task_failures import run_each
+from models.tasks.checks import REFERENCE_RUNS, RUNNING, TaskCheck
+from models.tasks.files import REFERENCE, REPOSITORY, TESTS, TaskFile
+from models.tasks.runs import BASE, FAILED, FINISHED, SUBMISSION, TestRun, update_shown
+from models.tasks.runs import REFERENCE as ON_REFERENCE
+
+_TESTABLE = (READ, STORED, VERIFIED)
+
+
+def start_check(organization_id: Any, owner_id: Any) -> TaskCheck:
+    """Check an assessment's or a problem's task. Raises TaskIncomplete, and CheckRunning for the same files."""
+    with db.atomic():
+        lock_by_name(f"task {owner_id}")
+        files = {file.kind: file for file in TaskFile.current(owner_id)}
+        if files.keys() < {REPOSITORY, TESTS, REFERENCE}:
+            raise TaskIncomplete()
+        latest = TaskCheck.latest(owner_id)
+        if latest and latest.state == RUNNING and latest.is_current:
+            raise CheckRunning()
+        check = TaskCheck.create(organization=organization_id, owner_id=owner_id, **files)
+        for purpose in (BASE, *[ON_REFERENCE] * REFERENCE_RUNS):
+            _queue(check, organization_id, purpose=purpose)
+    return check
+
+
+def _queue(check: TaskCheck, organization_id: Any, **columns: Any) -> TestRun:
+    owners = {"organization": organization_id, "task_check": check, "tests": check.tests_id}
+    return TestRun.create(due_at=clock.now(), **owners, **columns)
+
+
+def queue_due() -> int:
+    """Queue runs for the submissions of closed sessions. Returns how many.
+
+    Sessions whose tests are not ready yet stay due.
+    """
+    due = Session.select(Session.assessment).join(Assessment).where(Assessment.deleted_at.is_null())
+    due = due.where(Session.tests_due, Session.closed_at.is_null(False)).distinct()
+    return sum(_queue_for(assessment_id) for (assessment_id,) in due.tuples())
+
+
+def _queue_for(assessment_id: Any) -> int:
+    has_tests = TaskFile.current(assessment_id).where(TaskFile.kind == TESTS).exists()
+    check = TaskCheck.ready(assessment_id)
+    if has_tests and check is None:
+        return 0
+    due = Session.select().where(Session.assessment == assessment_id, Session.tests_due)
+    return run_each(
+        "test_runs", due.where(Session.closed_at.is_null(False)), lambda session: _queue_once(session, check)
+    )
+
+
+def _queue_once(session: Session, check: TaskCheck | None) -> int:
+    """Queue a run unless the submission was tested already. A submission that is read later makes it due again."""
+    with db.atomic():
+        session = session.lock()
+        submission = _testable_submission(session) if check else None
+        is_due = check and submission and not _tested(check.tests).where(_is_of(submission)).exists()
+        if is_due:
+            _queue_submission(check, session, submission)
+        session.update_columns(tests_due=False)
+    return int(bool(is_due))
+
+
+def _testable_submission(session: Session) -> Submission | None:
+    """Return the submission that counts, if it is readable."""
+    submission = Submission.current(session)
+    return submission if submission and submission.state in _TESTABLE else None
+
+
+def _tested(tests: Any) -> Query:
+    """Select the runs of these tests on submissions, except those that the runner could not run."""
+    return TestRun.select(TestRun.id).where(
+        TestRun.tests == tests, TestRun.purpose == SUBMISSION, TestRun.state != FAILED
+    )
+
+
+def _is_of(submission: Any) -> Any:
+    return TestRun.submission_id == submission.id
+
+
+def _queue_submission(check: TaskCheck, session: Session, submission: Submission) -> TestRun:
+    columns = {"submission_id": submission.id, "submission_sha256": submission.sha256}
+    run = _queue(check, session.organization_id, session=session, purpose=SUBMISSION, **columns)
+    update_shown(session)
+    return run
+
+
+def run_again(session: Session) -> TestRun:
+    """Queue another run for a session's submission. Raises Erased, TaskNotReady and NoSubmission."""
+    with db.atomic():
+        session = session.lock_unless_erased()
+        if not (check := TaskCheck.ready(session.assessment_id)):
+            raise TaskNotReady()
+        if not (submission := _testable_submission(session)):
+            raise NoSubmission()
+        return _queue_submission(check, session, submission)
+
+
+def outdated(assessment_id: Any) -> Query:
+    """Select the closed, undecided sessions whose submission was not tested with the current tests."""
+    tests = TaskFile.current(assessment_id).select(TaskFile.id).where(TaskFile.kind == TESTS)
+    tested = _tested(tests).where(TestRun.session == Session.id)
+    has_submission = Submission.select(Submission.id).where(
+        Submission.session == Session.id,
+        Submission.state.in_(_TESTABLE),
+        Submission.object_key.is_null(False),
+    )
+    is_open = (CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null()
+    sessions = (
+        Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id, is_open)
+    )
+    sessions = sessions.where(Session.closed_at.is_null(False), peewee.fn.EXISTS(has_submission))
+    return sessions.where(~peewee.fn.EXISTS(tested))
+
+
+def retest_cohort(assessment: Assessment, count: int) -> None:
+    """Make the `outdated` sessions due. Raises TaskNotReady, and RunCountChanged unless there are `count`."""
+    with db.atomic():
+        if not TaskCheck.ready(assessment.id):
+            raise TaskNotReady()
+        sessions = [session.id for session in outdated(assessment.id)]
+        if len(sessions) != count:
+            raise RunCountChanged(f"The number of runs is now {len(sessions)}. Confirm it and retry.")
+        Session.update(tests_due=True).where(Session.id.in_(sessions)).execute()
+
+
+def passed_by_test(assessment: Assessment) -> dict[str, Any]:
+    """Count the finished runs that results show by test: `tests`, the number of `runs`, and `outdated` sessions."""
+    names, passed, runs = [], {}, 0
+    if check := TaskCheck.ready(assessment.id):
+        text = sql.PASSED_BY_TEST.format(each="jsonb_array_elements" if is_postgres() else "json_each")
+        rows = sql.rows(text, assessment_id=assessment.id, tests_id=check.tests_id)
+        names, passed = check.names, dict(rows)
+        shown = TestRun.select().join(Session, on=(Session.hidden_run_id == TestRun.id))
+        shown = shown.where(Session.assessment == assessment, TestRun.tests == check.tests_id)
+        runs = shown.where(TestRun.state == FINISHED).count()
+    tests = [{"name": name, "passed": passed.get(name, 0)} for name in names]
+    return {"tests": tests, "runs": runs, "outdated": outdated(assessment.id).count()}
