@@ -5,23 +5,19 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import marshmallow
-import peewee
 from flask import current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import with_appcontext
 
 import migrations
-from database_errors import CONNECTION_ERRORS, conflict_for, describe_for_operator
+from database_errors import CONNECTION_ERRORS
 from delivery.worker import Worker, submissions
-from errors import ApiError
 from models import (
     ApiToken,
     Assessment,
@@ -38,6 +34,7 @@ from models.deliveries import outbox
 from models.ledger import audit, checkpoints, epochs, numbering
 from models.sessions.submissions import reading
 from ops import admin, backup, cohort_table, doctor, ledger, session_import
+from ops.commands import Field, Group, one_message
 from rules import plans, roles
 from rules.ledger import checkpoints as archived_checkpoints
 from rules.session_quota import Quota
@@ -52,29 +49,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLAN = click.Choice(list(plans.QUOTAS))
 ORGANIZATION = click.argument("organization", metavar="ORG", type=admin.find_organization)
 ASSESSMENT = partial(click.option, "--assessment", metavar="ID", type=admin.find_assessment)
-
-
-@contextmanager
-def one_message() -> Iterator[None]:
-    """Report an API or database error as one message, without a traceback."""
-    try:
-        yield
-        return
-    except ApiError as error:
-        message = str(error)
-    except peewee.IntegrityError as error:
-        message = conflict_for(error).message
-    except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
-        message = describe_for_operator(error)
-    raise click.ClickException(message)
-
-
-class Group(AppGroup):
-    """Commands that report an error as one message."""
-
-    def invoke(self, context: click.Context) -> Any:
-        with one_message():
-            return super().invoke(context)
 
 
 database = Group("db", help="Manage the database schema.")
@@ -99,21 +73,6 @@ GROUPS = (
 def register(commands: click.Group) -> None:
     for command in (*GROUPS, run_backup, run_restore, run_worker, run_doctor):
         commands.add_command(command)
-
-
-class Field(click.ParamType):
-    """An argument that is validated like an API field."""
-
-    name = "text"
-
-    def __init__(self, field: marshmallow.fields.Field):
-        self._field = field
-
-    def convert(self, value: str, param: Any, context: Any) -> Any:
-        try:
-            return self._field.deserialize(value)
-        except marshmallow.ValidationError as error:
-            self.fail(" ".join(error.messages))
 
 
 NAME, EMAIL = Field(Line(255)), Field(Email())

@@ -188,6 +188,11 @@ TaskNotReady = _error(409, "task_not_ready", "The hidden tests are not ready. Ch
 NoSubmission = _error(409, "no_submission", "The session has no submission that can be tested.")
 RunCountChanged = _error(409, "run_count_changed", "The number of runs has changed. Confirm the new number.")
 ClaimLost = _error(409, "claim_lost", "This job has ended or belongs to another claim. Stop it.")
+InputUnavailable = _error(
+    409,
+    "input_unavailable",
+    "The bundle store lost or changed this file after it was received. An operator must restore it.",
+)
 
 # Feed and webhooks
 CursorExpired = _error(

@@ -13,12 +13,11 @@ from flask import Response, current_app, request
 import config
 from access import audit, auth, caller, concurrency, raises
 from blueprints import Blueprint, find, require_unchanged, store
-from errors import BundleChanged, ClaimLost, NotFound, StoreUnavailable, TooLarge
+from errors import BundleChanged, ClaimLost, InputUnavailable, NotFound, StoreUnavailable, TooLarge
 from git_bundles import Unreadable
 from models import RunnerToken, TestRun, db
 from models.database import release_connection
 from models.sessions.submissions import GIT, TAR, ZIP
-from models.sessions.submissions.reading import LOST
 from models.tasks import claims
 from models.tasks.runs import SUBMISSION
 from schemas import runners as schemas
@@ -70,6 +69,7 @@ def _claim(data: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return _job(run)
     except ClaimLost:
+        claims.end_replaced(run)
         return None
 
 
@@ -147,7 +147,7 @@ def record_job_result(data, job_id):
 @blp.get("/runner/jobs/<id:job_id>/<name>")
 @auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
 @concurrency.limit(concurrency.LONG_READ, lambda **path: True)
-@raises(ClaimLost, StoreUnavailable)
+@raises(ClaimLost, InputUnavailable, StoreUnavailable)
 @blp.response(
     200, {"type": "string", "format": "binary"}, content_type=MEDIA_TYPE, description="The archive."
 )
@@ -155,7 +155,8 @@ def get_job_input(job_id, name):
     """Download a job's input
 
     `work`, `tests` or `reference`, in the format that the job states. A submitted git bundle is sent as a tar of its
-    HEAD's files. A submission is untrusted: unpack it in the sandbox.
+    HEAD's files. After an error other than `claim_lost`, report the job as `failed` with its message. A submission is
+    untrusted: unpack it in the sandbox.
     """
     run = _find(job_id)
     claims.require_claimed(run, caller)
@@ -167,11 +168,9 @@ def get_job_input(job_id, name):
             _export(file.object_key) if file.format == GIT else Response(store().chunks(file.object_key))
         )
     except (NotFound, BundleChanged, TooLarge):
-        claims.fail_attempt(run, LOST)
-        raise ClaimLost() from None
+        raise InputUnavailable() from None
     except Unreadable as problem:
-        claims.fail_attempt(run, str(problem))
-        raise ClaimLost() from None
+        raise InputUnavailable(str(problem)) from None
     response.mimetype = MEDIA_TYPE
     return response
 

@@ -1,4 +1,4 @@
-"""Test runs of submissions, and checks of tasks (docs/tasks.md)."""
+"""Test runs of submissions, and checks of tasks."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def run_tests(session_id):
 def get_test_results(assessment_id):
     """Get the results of an assessment's hidden tests
 
-    How many candidates passed each of the current tests, and how many submissions the current tests have not tested.
+    The number of sessions that passed each of the current tests, and of submissions that were not tested with them.
     """
     return queue.passed_by_test(find(Assessment, assessment_id))
 

@@ -16,8 +16,8 @@ blp = Blueprint("To do", __name__, description="Pending work for reviewers.")
 def get_todo(query):
     """List the caller's pending work
 
-    Sessions to score or discuss, failed messages, keys that expire soon, failed test runs and checks, and test runs that
-    no runner takes; for admins also lost submissions, erasure requests and failing webhooks. Each list contains the
-    number of entries and the oldest ones. It is null if the caller's scope or role does not allow the work.
+    Sessions to score or discuss, failed messages, keys that expire soon, failed test runs and checks, and test runs
+    that no runner takes; for admins also lost submissions, erasure requests and failing webhooks. Each list contains
+    the number of entries and the oldest ones. It is null if the caller's scope or role does not allow the work.
     """
     return todo(caller, query["limit"])

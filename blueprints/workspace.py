@@ -84,8 +84,8 @@ def _workspace(session: Session) -> Workspace:
 
 def _hidden_tests(session: Session) -> dict[str, int] | None:
     """Return the counts of the hidden tests after a hiring decision, if the assessment shows them."""
-    is_shown = session.assessment.show_test_counts and session.key.decision != "undecided"
-    if not is_shown or session.hidden_state != FINISHED:
+    has_result = session.hidden_state == FINISHED and caller.assessment.show_test_counts
+    if not has_result or session.key.decision == "undecided":
         return None
     return {"passed": session.hidden_passed, "total": session.hidden_total}
 

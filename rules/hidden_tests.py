@@ -1,21 +1,18 @@
 """Results of hidden tests: the outcomes of the known tests, limits of outputs, and a check's result."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rules.events.masking import mask_text
+from rules.plain_text import replace_unstorable, to_storable
 
 PASSED, FAILED, SKIPPED, MISSING = "passed", "failed", "skipped", "missing"
 MAX_TESTS = 2_000
 MAX_NAME_CHARACTERS = 500
-MAX_REASON_CHARACTERS = 2_000
 MAX_OUTPUT_BYTES = 16 * 1024
 MAX_OUTPUTS_BYTES = 1024 * 1024
 MAX_NAMED = 5
 TRUNCATED = "[truncated]\n"
-# NUL and lone surrogates
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Outcomes(NamedTuple):
@@ -36,7 +33,7 @@ def compare(reported: Iterable[dict[str, Any]], known: Sequence[str] | None) -> 
     by_name: dict[str, dict[str, Any]] = {}
     repeated = set()
     for test in reported:
-        name = clean(test["name"])[:MAX_NAME_CHARACTERS]
+        name = to_storable(test["name"], MAX_NAME_CHARACTERS)
         if name in by_name:
             repeated.add(name)
         by_name.setdefault(name, test)
@@ -64,7 +61,7 @@ def _limit_outputs(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     available = MAX_OUTPUTS_BYTES - sum(len(result["name"].encode()) for result in results)
     for result in results:
         if result["output"]:
-            output = _truncate(mask_text(clean(result["output"])))
+            output = _truncate(mask_text(replace_unstorable(result["output"])))
             available -= len(output.encode())
             result["output"] = output if available >= 0 else None
     return results
@@ -75,11 +72,6 @@ def _truncate(text: str) -> str:
     if len(encoded) <= MAX_OUTPUT_BYTES:
         return text
     return TRUNCATED + encoded[len(TRUNCATED) - MAX_OUTPUT_BYTES :].decode(errors="ignore")
-
-
-def clean(text: str) -> str:
-    """Replace the characters that a database can't store."""
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 class CheckResult(NamedTuple):

@@ -51,8 +51,7 @@ Runners = define_schema(
     CursorPageOf,
     runners=ListOf(Runner, "The organization's tokens that are not revoked."),
     alive=Integer(
-        "Tokens used within the last two minutes, including those of the installation, whose runners test all "
-        "organizations' submissions.",
+        "Number of running runners, including the installation's, which test all organizations' submissions.",
         example=1,
     ),
 )

@@ -16,7 +16,7 @@ STATE = Choice(
     example="finished",
 )
 REASON = String(
-    "Reason for `untrusted`, `failed` or `timed_out`, or for the last failed attempt.",
+    "Reason why the run did not finish, or why the last attempt failed.",
     example="The image does not exist.",
     null=True,
 )
@@ -89,7 +89,7 @@ TestRunResponse = define_schema("TestRunResponse", "One run.", test_run=Nested(T
 
 
 class PassedTest(Schema):
-    """A test, and how many candidates passed it."""
+    """A test, and the number of sessions that passed it."""
 
     name = String("Name.", example=EXAMPLE_TEST)
     passed = Integer("Sessions whose submission passed the test.", example=31)

@@ -54,7 +54,7 @@ class WorkspaceModelUsage(Schema):
 
 
 class TestCounts(Schema):
-    """How many hidden tests the submission passed."""
+    """Counts of the hidden tests."""
 
     passed = Integer("Tests that passed.", example=9)
     total = Integer("Tests.", example=12)

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
+import models
 from access.console import COOKIE
 from models import ApiToken, CandidateKey, Organization, RunnerToken, SignIn, User
 from tests import documented_errors
@@ -45,8 +46,11 @@ class Caller:
         return cls(app, key, **{"X-API-Key": key.key})
 
     @classmethod
-    def runner(cls, app: Flask, organization: Organization | None = None) -> "Caller":
+    def runner(cls, app: Flask, organization: Organization | None = None, job_id: Any = None) -> "Caller":
+        """Authenticate as a runner that has claimed a job."""
         row, token = RunnerToken.issue(organization, "Runner")
+        if job_id:
+            models.TestRun.get_by_id(job_id).update_columns(runner_token=row)
         return cls(app, row, Authorization=f"Bearer {token}")
 
     def get(self, path: str, **query: Any) -> TestResponse:

@@ -151,6 +151,29 @@ def make_task(assessment: Any, names: Iterable[str] = ("one", "two"), **settings
     return models.TaskCheck.create(**owner, **files, state="ready", names=list(names), unstable=[])
 
 
+def make_run(session: Session, word: str = "one") -> models.TestRun:
+    """Create a running test run, with `word` in its text columns."""
+    check = make_task(session.assessment)
+    tests = [{"name": "one", "outcome": "passed", "durationMs": 1, "output": word}]
+    return models.TestRun.create(
+        organization=session.organization_id,
+        session=session,
+        task_check=check,
+        purpose="submission",
+        submission_id=new_id(),
+        submission_sha256="1" * 64,
+        tests=check.tests,
+        state="running",
+        reason=word,
+        runner_name=word,
+        engine=word,
+        image_digest=word,
+        results=tests,
+        attempts=1,
+        due_at=models.clock.now(),  # the lease has expired
+    )
+
+
 def make_submission(session: Session) -> models.Submission:
     """Record a zip archive, without its object."""
     submission = models.Submission.reserve(session, "zip", storage.new_object_key(str(session.id), "zip"))
@@ -219,8 +242,11 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
     person = make_person(session.organization, email=f"{session.id}@people.example")
     models.CompletedScoring.create(session=session, user=person)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
+    run = make_run(session, word)
     return {
         "session_id": session.id,
+        "run_id": run.id,
+        "job_id": run.id,
         "event_id": event["id"],
         "criterion": "quality",
         "object_key": upload.object_key,

@@ -20,7 +20,7 @@ BODIES = {
     for operation in OPERATIONS.values()
     if "application/json" in operation.get("requestBody", {}).get("content", {})
 }
-CANDIDATE_TAGS = {"Candidate", "Client", "Events", "Agents"}
+CANDIDATE_TAGS = {"Candidate", "Client", "Events", "Agents", "Runner"}
 FIRST_TAGS = ["Assessments", "Candidate keys", "Candidates", "Cohort statistics", "Sessions"]
 
 
@@ -74,7 +74,7 @@ def test_responses_are_described_and_errors_have_examples():
             if "$ref" in response:
                 continue
             assert response["description"] not in ("", "OK", "Created"), (name, status)
-            if status == "304":
+            if status in ("204", "304"):
                 continue
             assert all(media["schema"] for media in response["content"].values()), (name, status)
             if status[0] in "45":
@@ -139,7 +139,7 @@ def test_each_event_type_is_a_webhook_with_a_typed_payload():
 
 def test_objects_are_typed_except_those_with_client_data():
     untyped = {name for name, schema in fields(DOCUMENT["components"]["schemas"]) if has_bare_object(schema)}
-    expected = {"Envelope.data", "Envelope.source", "DeviceCheck.fingerprint"}
+    expected = {"Envelope.data", "Envelope.source", "DeviceCheck.fingerprint", "Job.settings"}
     assert untyped == expected, "Use Nested, Dict with `values`, or Verbatim for unchecked data."
 
 
@@ -187,7 +187,7 @@ def test_replays_without_a_secret_have_their_own_schema(reviewer):
 
 def test_every_success_has_a_valid_example():
     for name, _, status, response in successes():
-        for media_type, media in response["content"].items():
+        for media_type, media in response.get("content", {}).items():
             if media_type == "application/json":
                 check(media["schema"], media["example"])
             elif media["schema"].get("format") != "binary":

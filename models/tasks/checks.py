@@ -26,6 +26,7 @@ class TaskCheck(ProtectedModel):
         *("problem", "finished_at", "created_at"),
     )
 
+    tests_id: Any
     organization = peewee.ForeignKeyField(Organization)
     owner_id = peewee.UUIDField(index=True)
     repository = peewee.ForeignKeyField(TaskFile)

@@ -29,9 +29,12 @@ from models.tasks.runs import (
     update_shown,
 )
 from rules import hidden_tests
+from rules.events.masking import mask_text
+from rules.plain_text import to_storable
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
+MAX_REASON_CHARACTERS = 2_000
 # After a failed attempt, so that another runner can take the job.
 RETRY_DELAY = timedelta(seconds=15)
 STOPPED = f"The runner stopped during each of {MAX_ATTEMPTS} attempts."
@@ -120,7 +123,7 @@ def record_result(run: TestRun, token: RunnerToken, attempt: int, report: dict[s
 
 def _result_columns(run: TestRun, attempt: int, report: dict[str, Any]) -> dict[str, Any]:
     state, reason = report["state"], report["reason"]
-    reason = reason and hidden_tests.clean(reason)[: hidden_tests.MAX_REASON_CHARACTERS]
+    reason = reason and mask_text(to_storable(reason, MAX_REASON_CHARACTERS))
     if state == FAILED:
         return {"state": FAILED if attempt >= MAX_ATTEMPTS else WAITING, "reason": reason}
     known = run.task_check.names if run.purpose == SUBMISSION else None
@@ -136,13 +139,12 @@ def _result_columns(run: TestRun, attempt: int, report: dict[str, Any]) -> dict[
     }
 
 
-def fail_attempt(run: TestRun, reason: str) -> None:
-    """Record that the service could not provide a job's input. Raises NotFound if the run was erased."""
+def end_replaced(run: TestRun) -> None:
+    """End a claimed run whose submission a later one has replaced."""
     with db.atomic():
         locked = _lock(run)
-        if locked.state == RUNNING and locked.attempts == run.attempts:
-            is_final = reason == REPLACED or run.attempts >= MAX_ATTEMPTS
-            _store(locked, state=FAILED if is_final else WAITING, reason=reason)
+        if (locked.state, locked.attempts) == (RUNNING, run.attempts):
+            _store(locked, state=FAILED, reason=REPLACED)
 
 
 def fail_lost() -> int:
@@ -236,7 +238,6 @@ def find_input(run: TestRun, name: str) -> JobInput:
     if name == "work" and run.purpose == SUBMISSION:
         submission = Submission.get_or_none(Submission.id == run.submission_id)
         if submission is None or submission.object_key is None:
-            fail_attempt(run, REPLACED)
             raise ClaimLost()
         return _stored(submission, submission.format)
     if name not in input_names(run):

@@ -48,7 +48,7 @@ def queue_due() -> int:
 
     Sessions whose tests are not ready yet stay due.
     """
-    due = Session.select(Session.assessment).join(Assessment).where(Assessment.deleted_at.is_null())
+    due: Any = Session.select(Session.assessment).join(Assessment).where(Assessment.deleted_at.is_null())
     due = due.where(Session.tests_due, Session.closed_at.is_null(False)).distinct()
     return sum(_queue_for(assessment_id) for (assessment_id,) in due.tuples())
 
@@ -69,11 +69,11 @@ def _queue_once(session: Session, check: TaskCheck | None) -> int:
     with db.atomic():
         session = session.lock()
         submission = _testable_submission(session) if check else None
-        is_due = check and submission and not _tested(check.tests).where(_is_of(submission)).exists()
-        if is_due:
-            _queue_submission(check, session, submission)
         session.update_columns(tests_due=False)
-    return int(bool(is_due))
+        if not (check and submission) or _tested(check.tests).where(_is_of(submission)).exists():
+            return 0
+        _queue_submission(check, session, submission)
+    return 1
 
 
 def _testable_submission(session: Session) -> Submission | None:

@@ -42,9 +42,10 @@ class TestRun(ProtectedModel, ErasedWithSession):
     session_link = ("session_id", "id")
     deleted_by_erasure = True
 
+    runner_token_id: Any
     organization = peewee.ForeignKeyField(Organization)
-    session = peewee.ForeignKeyField(Session, null=True)
-    task_check = peewee.ForeignKeyField(TaskCheck, null=True)
+    session: Any = peewee.ForeignKeyField(Session, null=True)
+    task_check: Any = peewee.ForeignKeyField(TaskCheck, null=True)
     purpose = peewee.TextField()
     submission_id = peewee.UUIDField(null=True)
     submission_sha256 = peewee.TextField(null=True)
@@ -55,7 +56,7 @@ class TestRun(ProtectedModel, ErasedWithSession):
     total_count = peewee.IntegerField(null=True)
     is_complete = peewee.BooleanField(null=True)
     results = peewee.JSONField(null=True)
-    runner_token = peewee.ForeignKeyField(RunnerToken, null=True)
+    runner_token: Any = peewee.ForeignKeyField(RunnerToken, null=True)
     runner_name = peewee.TextField(null=True)
     engine = peewee.TextField(null=True)
     image_digest = peewee.TextField(null=True)

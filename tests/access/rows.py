@@ -13,18 +13,18 @@ from tests.hostile.operations import APP, Operation, every_operation, fill, rout
 # `outsider` is a candidate of another assessment. The second line uses sign-in cookies (docs/sign-in.md): a person in
 # each role, and an admin whose requests come from another site.
 CALLERS = (
-    *("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous"),
+    *("reviewer", "reader", "candidate", "outsider", "neighbour", "revoked", "anonymous", "runner"),
     *("admin by cookie", "reviewer by cookie", "observer by cookie", "admin from another site"),
 )
-ALL = "200 200 200 200 200 200 200 | 200 200 200 200"
-CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 | 404 404 403 403"  # the service account's score
-END_SIGN_IN = "404 404 401 401 404 401 401 | 200 200 200 403"  # a token is not a sign-in
-INVALID_TOKEN = "403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
-EMAIL_LINK = "403 403 403 403 403 403 403 | 202 202 202 403"
-NOT_SIGNED = "403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
-NO_PROVIDER = "404 404 404 404 404 404 404 | 404 404 404 404"
+ALL = "200 200 200 200 200 200 200 200 | 200 200 200 200"
+CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 401 | 404 404 403 403"  # the service account's score
+END_SIGN_IN = "404 404 401 401 404 401 401 401 | 200 200 200 403"  # a token is not a sign-in
+INVALID_TOKEN = "403 403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
+EMAIL_LINK = "403 403 403 403 403 403 403 403 | 202 202 202 403"
+NOT_SIGNED = "403 403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
+NO_PROVIDER = "404 404 404 404 404 404 404 404 | 404 404 404 404"
 NO_REPOSITORY = NO_PROVIDER
-WITHOUT_PROVIDER = "401 401 404 404 401 401 401 | 401 401 401 401"
+WITHOUT_PROVIDER = "401 401 404 404 401 401 401 401 | 401 401 401 401"
 PROXIES = [f"{method} /v1/proxy/<provider>/<path>" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
 
 # Routes that require no credential. Candidates' routes authenticate the key in the body or the query.
@@ -70,6 +70,11 @@ SUCCESS_OVERRIDES = {
         for path in ("assessments/<assessment_id>", "issues/<issue_id>")
         for kind in ("repository", "tests", "reference")
     },
+    "POST /v1/sessions/<session_id>/test-runs": 409,  # without a submission
+    "GET /v1/issues/<issue_id>/tests/check": 404,
+    "POST /v1/issues/<issue_id>/tests/check": 409,
+    "POST /v1/runner/jobs/claim": 204,
+    "GET /v1/runner/jobs/<job_id>/<name>": 409,  # the store has no such object
 }
 STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
@@ -100,6 +105,7 @@ FILES = {
     "GET /docs/<name>": "swagger-ui.css",
     "GET /docs/<name>.md": "errors",
     "GET /docs/images/<name>": "start.png",
+    "GET /v1/runner/jobs/<job_id>/<name>": "tests",
 }
 
 
@@ -129,6 +135,8 @@ def expected_statuses(operation: Operation) -> str:
         statuses |= dict.fromkeys(["reader", *CALLERS[-4:]], 403) | dict.fromkeys(allowed, success)
         # Another organization's rows: 404 in the path (R2), 400 in the body (R8)
         statuses["neighbour"] = 404 if has_row else 400 if operation.references else success
+    if "runnerToken" in operation.callers:
+        statuses["runner"] = success
     if "candidateKey" in operation.callers:
         is_restricted = has_row or "sessionId" in (operation.body or ())
         statuses |= {"candidate": success, "outsider": 404 if is_restricted else success}

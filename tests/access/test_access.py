@@ -21,7 +21,7 @@ ERASURE = {
 
 
 @pytest.fixture
-def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous):
+def callers(app, organization, names, reviewer, reader, candidate, neighbour, anonymous):
     other_key = factories.make_key(factories.make_assessment(organization))
     factories.make_recorded_session(other_key)
     revoked = Caller.reviewer(app, organization)
@@ -31,7 +31,8 @@ def callers(app, organization, reviewer, reader, candidate, neighbour, anonymous
     cross_site = {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
     other_site = Caller.signed_in(app, people[0], **cross_site)
     outsider = Caller.candidate(app, other_key)
-    return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, *cookies, other_site
+    runner = Caller.runner(app, organization, names["job_id"])
+    return reviewer, reader, candidate, outsider, neighbour, revoked, anonymous, runner, *cookies, other_site
 
 
 def test_each_caller_gets_the_expected_status(names, callers):

@@ -225,11 +225,11 @@ def test_inputs_are_streams_of_what_was_received(app, runner, task, assessment, 
     assert error_of(other.get(job["inputs"]["work"]["url"])) == (409, "claim_lost")
 
 
-def test_a_submission_that_the_store_has_lost_is_not_the_candidates_fault(runner, job, bundles):
-    assert error_of(runner.get(job["inputs"]["work"]["url"])) == (409, "claim_lost")
-    run = run_of(job)
-    assert (run.state, run.attempts) == ("waiting", 1)
-    assert "An operator must restore it" in run.reason
+def test_a_submission_that_the_store_has_lost_is_a_task_for_an_operator(runner, job, bundles):
+    response = runner.get(job["inputs"]["work"]["url"])
+    assert error_of(response) == (409, "input_unavailable")
+    assert "An operator must restore it" in response.json["error"]
+    assert run_of(job).state == "running"
 
 
 def test_a_replaced_submission_is_not_tested(runner, task, assessment):

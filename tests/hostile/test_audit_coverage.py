@@ -11,13 +11,14 @@ import pytest
 from factories import envelope, make_assessment, make_closed_session, make_key, make_session
 
 from delivery.worker import Worker
-from models import AuditEntry, BundleUpload, CandidateKey, Session, WebhookDelivery, db, sessions
+from models import AuditEntry, BundleUpload, CandidateKey, RunnerToken, Session, WebhookDelivery, db, sessions
 from models.webhooks import outcomes
 from rules.delivery.retries import WebhookResponse
 from tests.hostile.operations import DOCUMENT, operations
 
-# The ledger protects events without audit entries (docs/integrity.md).
+# The ledger protects events without audit entries (docs/integrity.md). A heartbeat changes only a lease.
 EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook", "recordOpencodeHook"}
+EVENT_STREAM |= {"renewJob"}
 # Statistics are not a candidate's data. Bundles are not found, because none was submitted.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}
 # Reads of candidates' data outside /v1/sessions/{id} and /v1/candidates/{id}.
@@ -52,15 +53,16 @@ def recorded_actions(world, operation):
 def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
-    # See test_a_bundle_upload_is_recorded, tests/access/test_sign_ins.py, tests/blueprints/test_submissions.py and
-    # tests/blueprints/test_task_files.py.
+    # See test_a_bundle_upload_is_recorded, tests/access/test_sign_ins.py, and test_submissions.py, test_task_files.py and
+    # test_test_runs.py in tests/blueprints/.
     task_files = {
         f"{verb}{owner}{kind}"
         for verb in ("receive", "delete")
         for owner in ("Assessment", "Issue")
         for kind in ("Repository", "Tests", "Reference")
     }
-    assert not_served == {"receiveBundle", "receiveSubmission", "createSignIn", "signOut"} | task_files
+    further = {"receiveBundle", "receiveSubmission", "createSignIn", "signOut", "runTests", "checkIssue"}
+    assert not_served == further | task_files
     for operation in (operation for operation in CHANGING if operation in served):
         action = action_of(operation)
         expected = [] if action in EVENT_STREAM | SIGN_IN else [action]
@@ -136,6 +138,8 @@ COMMANDS = {
     "person create": (["<org>", "bob@example.com", "--name", "Bob"], ["createPerson"]),
     "token create": (["<org>"], ["createToken"]),
     "token revoke": (["<token>"], ["revokeToken"]),
+    "runner create": (["One", "--organization", "<org>"], ["createRunner"]),
+    "runner revoke": (["<runner>"], ["revokeRunner"]),
     "issues import": (["<catalog>"], ["importIssues"]),
     "sessions import": (["<recording>", "--org", "<org>"], ["createAssessment", "importSession"]),
     "sessions rederive": ([], ["rederiveSession"]),
@@ -144,7 +148,7 @@ COMMANDS = {
 }
 # Commands that only read, or do not change an organization's data.
 UNRECORDED_COMMANDS = {
-    "db upgrade", "db status", "org list", "org show", "person list", "token list", "ledger verify",
+    "db upgrade", "db status", "org list", "org show", "person list", "token list", "runner list", "ledger verify",
     "ledger restored", "ledger restart", "worker", "backup", "restore", "doctor", "run", "shell", "routes",
     "storage adopt", "submissions read", "deliveries retry",
 }  # fmt: skip
@@ -163,6 +167,7 @@ def values(app, clock, organization, reviewer, tmp_path):
     return {
         "<org>": str(organization.id),
         "<token>": str(reviewer.row.id),
+        "<runner>": str(RunnerToken.issue(organization, "One")[0].id),
         "<catalog>": str(tmp_path / "catalog.yaml"),
         "<recording>": str(tmp_path / "recording.jsonl"),
     }

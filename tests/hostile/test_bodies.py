@@ -14,8 +14,8 @@ from web.json import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 WITH_BODY = [operation for operation in operations() if operation.body is not None]
 # A batch's entries are parsed and rejected individually.
 STRICT = [operation for operation in WITH_BODY if operation.path != "/v1/hooks/ingest/batch"]
-# Events are stored as text, and unstorable characters of a diff are replaced.
-ANYTHING_IN = ("data", "rawPayload", "events", "diff")
+# Events are stored as text, and unstorable characters of a diff or a runner's report are replaced.
+ANYTHING_IN = ("data", "rawPayload", "events", "diff", "tests", "reason")
 UNSTORABLE = ("NUL", "lone surrogate", "beyond 64 bits", "beyond a float")
 # Tested elsewhere, because they need more rows.
 NOT_SERVED = {
@@ -27,6 +27,10 @@ NOT_SERVED = {
     "PUT /v1/bundles/{objectKey}",
     "PUT /v1/candidate/submission",
     "GET /v1/sessions/{sessionId}/submission",
+    "POST /v1/sessions/{sessionId}/test-runs",
+    "GET /v1/issues/{issueId}/tests/check",
+    "POST /v1/issues/{issueId}/tests/check",
+    "GET /v1/runner/jobs/{jobId}/{name}",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
     *(

@@ -23,7 +23,7 @@ from tests.hostile.world import (
 
 # Quick tests send the matching ids as a permitted caller. Slow tests send every id as every caller.
 EXTENTS = pytest.mark.parametrize("extent", ["matching", pytest.param("every", marks=pytest.mark.slow)])
-CALLERS = ("writer", "reader", "candidate", "finished")
+CALLERS = ("writer", "reader", "candidate", "finished", "runner")
 # Fields that refer to a row or an object. `evidence` refers to events.
 REFERENCES = {name for operation in every_operation() for name in operation.references}
 REFERENCES |= {"sessionId", "evidence", "bundleKey"}
@@ -36,10 +36,12 @@ class Walk:
         self.world = world
         own = world.own
         finished = Caller.candidate(world.app, own.finished.key)
-        self.callers = dict(zip(CALLERS, (own.reviewer, own.reader, own.candidate, finished), strict=True))
+        callers = (own.reviewer, own.reader, own.candidate, finished, own.runner)
+        self.callers = dict(zip(CALLERS, callers, strict=True))
         ids = [*world.other_org.ids.values(), world.other_org.organization.id]
         self.other_org = [*dict.fromkeys(map(str, ids))]
-        self.other_org.remove("quality")  # both organizations have this criterion
+        for shared in ("quality", "tests"):  # both organizations have this criterion and this input
+            self.other_org.remove(shared)
 
     def call(self, caller_name, operation, path=None, body=None, query=None):
         if body is None and operation.body is not None:
@@ -57,6 +59,8 @@ class Walk:
     def callers_of(self, operation, extent):
         if extent == "every":
             return CALLERS
+        if "runnerToken" in operation.callers:
+            return ("runner",)
         return ("writer",) if "reviewerToken" in operation.callers else ("candidate",)
 
     def foreign_ids_in_path(self, operation, extent):
@@ -76,7 +80,8 @@ class Walk:
 
     def check_error(self, caller_name, operation, response):
         """Check that the error depends on the caller, not on whether the row exists."""
-        credential = "reviewerToken" if caller_name in ("writer", "reader") else "candidateKey"
+        credentials = {"writer": "reviewerToken", "reader": "reviewerToken", "runner": "runnerToken"}
+        credential = credentials.get(caller_name, "candidateKey")
         if not operation.callers:
             assert response.status_code in (403, 404), (caller_name, operation)
         elif credential not in operation.callers:

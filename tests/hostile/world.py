@@ -58,10 +58,11 @@ class Tenant:
         sessions.complete(self.finished)
         ids |= factories.make_organization_rows(self.organization, name)
         ids |= {"assessment_id": assessment.id, "key_id": self.pending.id, "delivery_id": failed.id}
-        ids |= {"candidate_id": self.finished.key_id, "key": self.key.key}
+        ids |= {"candidate_id": self.finished.key_id, "key": self.key.key, "name": "tests"}
         ids = create_missing(self.reviewer, ids, name, name)
         self.names = ids | {"session_id": self.session.id}
         del ids["key"]
+        self.runner = Caller.runner(app, self.organization, ids["job_id"])
         self.ids = {camel(parameter): row_id for parameter, row_id in ids.items()}
 
 
@@ -76,10 +77,13 @@ class World:
         # Record the tokens' first use now. The clock is frozen, so later calls do not change their rows.
         for reviewer in (self.own.reviewer, self.own.reader):
             reviewer.get("/v1/me")
+        self.own.runner.row.record_use()
 
     def caller(self, operation: Operation) -> Caller:
         if "reviewerToken" in operation.callers:
             return self.own.reviewer
+        if "runnerToken" in operation.callers:
+            return self.own.runner
         return self.own.candidate if operation.callers else self.anonymous
 
     def path(self, operation: Operation, **ids: Any) -> str:

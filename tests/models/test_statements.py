@@ -90,7 +90,7 @@ def add_events(assessment, count):
         ("assessments", add_assessments, 2),  # token, page
         ("sessions", add_unscored_sessions, 3),  # token, page, total
         ("analytics/progress", add_unscored_sessions, 6),  # token, due sessions, funnel, three counts
-        ("todo", add_unscored_sessions, 8),
+        ("todo", add_unscored_sessions, 11),
         ("org/tokens", add_tokens, 2),  # token, page
         ("events", add_events, 5),  # token, last and first position, events, external ids
         (
