@@ -221,8 +221,10 @@ def make_organization_rows(organization: Organization, word: str = "one") -> dic
     expires_at = models.clock.now() + timedelta(hours=1)
     models.SignIn.create(method="email", expires_at=expires_at, **sign_in)
     models.SignInGrant.request_email(f"{word}@nobody.example")
+    runner, _ = models.RunnerToken.issue(organization, f"Runner {word}")
     return {
         "person_id": person.id,
+        "runner_id": runner.id,
         "webhook_id": webhook.id,
         "message_id": outbox.enqueue_test(webhook).id,
     }

@@ -43,6 +43,7 @@ def test_a_new_assessment_is_returned_and_listed(clock, reviewer, organization):
         "createdAt": "2026-04-01T09:00:00.000Z",
         "updatedAt": "2026-04-01T09:00:00.000Z",
         "blind": False,
+        "showTestCounts": False,
         "archivedAt": None,
         "repository": None,
     }
@@ -58,7 +59,7 @@ OPTIONAL_HIDDEN = {
     "tokenBudgetUsd",
     "reminderDaysBefore",
 }
-HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind", "repository"}
+HIDDEN_FROM_CANDIDATES = OPTIONAL_HIDDEN | {"archivedAt", "blind", "repository", "showTestCounts"}
 OPTIONAL = ("repoUrl", "issueId", "rubricId", "timeLimitMinutes", "expiresInDays", *OPTIONAL_HIDDEN)
 
 
@@ -67,7 +68,7 @@ def test_omitted_and_null_fields_get_their_defaults(reviewer, fields):
     assessment = create(reviewer, **fields)
     nulls = {name for name, value in assessment.items() if value is None}
     shared = {"repoUrl", "issueId", "issue", "rubricId", "timeLimitMinutes"}
-    assert nulls == shared | HIDDEN_FROM_CANDIDATES - {"blind"}
+    assert nulls == shared | HIDDEN_FROM_CANDIDATES - {"blind", "showTestCounts"}
     assert assessment["expiresInDays"] == 7
 
 

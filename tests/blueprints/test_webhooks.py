@@ -13,6 +13,7 @@ from factories import (
     make_closed_session,
     make_key,
     make_rubric,
+    make_run,
     make_session,
     make_webhook,
     mark_hired,
@@ -23,6 +24,7 @@ from delivery.worker import Worker, webhooks
 from models import (
     CandidateKey,
     Delivery,
+    RunnerToken,
     Score,
     Webhook,
     WebhookDelivery,
@@ -32,6 +34,7 @@ from models import (
 )
 from models.deliveries import outcomes
 from models.leases import MAX_ATTEMPTS
+from models.tasks import claims
 from models.webhooks.receivers import MAX_WEBHOOKS
 from rules.delivery import webhook_addresses, webhook_signatures
 from rules.delivery.event_types import EVENT_TYPES
@@ -206,6 +209,9 @@ def trigger_every_event(organization, reviewer):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
     mark_hired(session, True)
+    run, (runner, _) = make_run(session), RunnerToken.issue(organization, "Runner")
+    run.update_columns(runner_token=runner)
+    claims.record_result(run, runner, 1, {"state": "timed_out", "reason": None, "tests": [], "image_digest": None})
     Score.submit(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     Score.withdraw(session, "quality", reviewer.row)
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)

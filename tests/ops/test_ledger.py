@@ -18,6 +18,7 @@ from factories import (
     make_organization_rows,
     make_person,
     make_rubric,
+    make_run,
     make_session,
 )
 from ledger_check import defer_foreign_keys, differences, numbered_entries, renumber
@@ -68,6 +69,7 @@ def make_rows(organization, reviewer):
     add_event(session, envelope())
     make_model_call(session)
     Submission.reserve(session, "zip", str(session.id)).record(10, "1" * 64, 2**20)
+    make_run(session)
     sessions.complete(session)
     Score.submit(session, "quality", reviewer, value=1, comment="Good", evidence=[])
     CompletedScoring.create(
