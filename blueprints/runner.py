@@ -3,7 +3,7 @@
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from importlib import import_module
 from typing import IO, Any
@@ -12,7 +12,7 @@ from flask import Response, current_app, request
 
 import config
 from access import audit, auth, caller, concurrency, raises
-from blueprints import Blueprint, find, require_unchanged, store
+from blueprints import Blueprint, find, or_not_found, require_unchanged, store
 from errors import BundleChanged, ClaimLost, InputUnavailable, NotFound, StoreUnavailable, TooLarge
 from git_bundles import Unreadable
 from models import RunnerToken, TestRun, db
@@ -69,16 +69,15 @@ def _claim(data: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return _job(run)
     except ClaimLost:
-        claims.end_replaced(run)
+        with suppress(NotFound):  # erased in the meantime
+            claims.end_replaced(run)
         return None
 
 
 def _job(run: TestRun) -> dict[str, Any]:
-    def describe(name: str) -> dict[str, str]:
-        format = claims.find_input(run, name).format
-        return {"url": f"/v1/runner/jobs/{run.id}/{name}", "format": SENT_FORMATS[format]}
-
-    inputs = {name: describe(name) for name in claims.input_names(run)}
+    inputs: dict[str, Any] = {"reference": None}
+    for name, (_, format) in claims.find_inputs(run).items():
+        inputs[name] = {"url": f"/v1/runner/jobs/{run.id}/{name}", "format": SENT_FORMATS[format]}
     return {
         "id": run.id,
         "attempt": run.attempts,
@@ -86,7 +85,7 @@ def _job(run: TestRun) -> dict[str, Any]:
         "lease_seconds": claims.LEASE.seconds,
         "settings": run.tests.settings,
         "known_tests": run.task_check.names if run.purpose == SUBMISSION else None,
-        "inputs": {"reference": None} | inputs,
+        "inputs": inputs,
     }
 
 
@@ -160,13 +159,11 @@ def get_job_input(job_id, name):
     """
     run = _find(job_id)
     claims.require_claimed(run, caller)
-    file = claims.find_input(run, name)
+    file, format = or_not_found(claims.find_inputs(run).get(name))
     release_connection()
     try:
         require_unchanged(file.object_key, file.size, file.sha256)
-        response = (
-            _export(file.object_key) if file.format == GIT else Response(store().chunks(file.object_key))
-        )
+        response = _export(file.object_key) if format == GIT else Response(store().chunks(file.object_key))
     except (NotFound, BundleChanged, TooLarge):
         raise InputUnavailable() from None
     except Unreadable as problem:

@@ -29,7 +29,9 @@ def list_test_runs(query, session_id):
     session = find(Session, session_id)
     response = page("test_runs", TestRun.of(session, with_results=True), query, newest_first=True)
     for run in response["test_runs"]:
-        run.session = session  # its `hidden_run_id` tells which run counts
+        run.session = session
+        for test in run.results or ():
+            del test["output"]
     return response
 
 

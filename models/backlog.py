@@ -15,7 +15,6 @@ from models.ledger.numbering import search_start, unlisted_events
 from models.sessions import Event, Session
 from models.sessions.submissions import Submission
 from models.sessions.submissions.submission import WAITING
-from models.tasks.runner_tokens import RunnerToken
 from models.tasks.runs import FAILED as RUN_FAILED
 from models.tasks.runs import TestRun
 from models.webhooks import Webhook, WebhookDelivery
@@ -54,11 +53,6 @@ def _test_runs() -> list[Count]:
 def failed_test_runs(start: datetime) -> int:
     """Count the test runs that have failed since a time."""
     return TestRun.select().where(TestRun.state == RUN_FAILED, TestRun.finished_at >= start).count()
-
-
-def runners() -> int:
-    """Count the tokens of running runners."""
-    return RunnerToken.alive().count()
 
 
 def lost_submissions() -> int:

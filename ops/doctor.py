@@ -16,7 +16,7 @@ from database_errors import describe_for_operator
 from delivery import DeliveryFailure
 from delivery.transports import SmtpTransport, create_transport
 from errors import ApiError, WrongStore, first_line
-from models import AccessHour, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
+from models import AccessHour, RunnerToken, StorageMarker, TaskFailure, backlog, clock, db, heartbeats
 from models.base import is_postgres
 from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
@@ -43,7 +43,6 @@ QUEUES = {
     "events": "Candidate events to list in the ledger",
     "submission": "Submissions to read",
 }
-TEST_RUNS = "test_run"
 
 
 def examine(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding]:
@@ -223,7 +222,7 @@ def _queues() -> Iterator[Finding]:
 
 
 def _runners() -> Finding:
-    count, oldest = backlog.runners(), backlog.oldest_due().get(TEST_RUNS)
+    count, oldest = RunnerToken.alive().count(), backlog.oldest_due().get("test_run")
     age = (clock.now() - oldest) // MINUTE if oldest else 0
     if age >= MAX_QUEUE_MINUTES:
         remedy = "Start more runners." if count else "No runner is running. Start one with `make runner`."

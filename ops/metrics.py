@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from config import VERSION
-from models import TaskFailure, backlog, clock, db, heartbeats
+from models import RunnerToken, TaskFailure, backlog, clock, db, heartbeats
 from ops import DATABASE_ERRORS
 from ops.readiness import OK, Readiness
 from web.access_log import RequestRecord
@@ -137,9 +137,7 @@ def _queue_metrics() -> Iterator[GaugeMetricFamily]:
     def age(since: datetime | None) -> float:
         return max(0, (now - since).total_seconds()) if since else 0
 
-    description = (
-        "Messages, submissions and test runs: due, waiting or claimed, or failed in the last four days."
-    )
+    description = "Messages, submissions and test runs: due, waiting, or failed in the last four days."
     rows = GaugeMetricFamily("proofstone_queue_rows", description, labels=["kind", "state"])
     for count in backlog.counts():
         rows.add_metric([count.kind, count.state], count.rows)
@@ -150,7 +148,7 @@ def _queue_metrics() -> Iterator[GaugeMetricFamily]:
     ages = {name: age(due.get(name)) for name in backlog.QUEUE_NAMES}
     yield _gauge("proofstone_queue_oldest_due_age_seconds", description, "queue", ages)
     yield GaugeMetricFamily("proofstone_workers", "Running workers, by their heartbeats.", workers.running)
-    yield GaugeMetricFamily("proofstone_runners", "Tokens of running runners.", backlog.runners())
+    yield GaugeMetricFamily("proofstone_runners", "Tokens of running runners.", RunnerToken.alive().count())
     description = "Time since a running worker last ran the task."
     ages = {task: age(beat_at) for task, beat_at in workers.latest.items()}
     yield _gauge("proofstone_task_age_seconds", description, "task", ages)

@@ -28,14 +28,11 @@ class RunTest(Schema):
     name = String("Name.", example=EXAMPLE_TEST)
     outcome = Choice(OUTCOMES, "`missing`: the run did not report it.", example="passed")
     duration_ms = Integer("Duration in ms.", example=12, null=True, attribute="durationMs")
-
-
-class RunTestWithOutput(RunTest):
-    """A test's outcome in a run, with its output."""
-
     output = String(
-        "End of the output, at most 16 KiB, with secrets masked. Null without one, and beyond 1 MiB in all.",
+        "End of the output, at most 16 KiB, with secrets masked. Null without one, and beyond 1 MiB in all. Omitted in "
+        "lists.",
         null=True,
+        optional=True,
     )
 
 
@@ -47,7 +44,7 @@ class RunRunner(Schema):
     engine = Choice(ENGINES, "Engine that isolated the run.", example="podman")
 
 
-class TestRunSummary(Schema):
+class TestRun(Schema):
     """A run of hidden tests on a submission."""
 
     id = Id("Unique id.")
@@ -76,14 +73,8 @@ class TestRunSummary(Schema):
     tests = ListOf(RunTest, "Outcomes; null until the tests ran.", attribute="results", null=True)
 
 
-class TestRun(TestRunSummary):
-    """A run of hidden tests on a submission, with outputs."""
-
-    tests = ListOf(RunTestWithOutput, "Outcomes; null until the tests ran.", attribute="results", null=True)
-
-
 TestRuns = define_schema(
-    "TestRuns", "A session's runs, newest first.", PageOf, test_runs=ListOf(TestRunSummary, "Runs.")
+    "TestRuns", "A session's runs, newest first.", PageOf, test_runs=ListOf(TestRun, "Runs.")
 )
 TestRunResponse = define_schema("TestRunResponse", "One run.", test_run=Nested(TestRun, "The run."))
 

@@ -4,7 +4,7 @@ A job's lock order is its session or check, then the run. An erasure also locks 
 """
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import peewee
 
@@ -18,7 +18,6 @@ from models.tasks import checks
 from models.tasks.checks import TaskCheck
 from models.tasks.runner_tokens import RunnerToken
 from models.tasks.runs import (
-    BASE,
     FAILED,
     FINISHED,
     REFERENCE,
@@ -194,20 +193,18 @@ def _store(run: TestRun, **columns: Any) -> None:
 
 def _finish_check(check: TaskCheck) -> None:
     """Store a locked check's result after its last run."""
-    runs = list(TestRun.of_check(check))
-    references = [run for run in runs if run.purpose == REFERENCE]
+    base, *references = TestRun.of_check(check)
     names = unstable = None
-    state, problem = checks.NOT_READY, None
-    if failed := [run for run in runs if run.state == FAILED]:
+    state = checks.NOT_READY
+    if failed := [run for run in (base, *references) if run.state == FAILED]:
         state, problem = checks.FAILED, failed[0].reason
     elif unusable := [run for run in references if run.state != FINISHED]:
         run = unusable[0]
         problem = f"A run on the reference solution is `{run.state}`. {run.reason or ''}".strip()
     else:
-        (base,) = (run for run in runs if run.purpose == BASE)
-        result = hidden_tests.evaluate_check(_outcomes(base), list(map(_outcomes, references)))
-        names, unstable, problem = result
-        state = checks.READY if problem is None else checks.NOT_READY
+        outcomes = list(map(_outcomes, references))
+        names, unstable, problem = hidden_tests.evaluate_check(_outcomes(base), outcomes)
+        state = checks.NOT_READY if problem else checks.READY
     columns = {"names": names, "unstable": unstable, "problem": problem}
     check.record_change("finished", state=state, finished_at=clock.now(), **columns)
 
@@ -216,35 +213,15 @@ def _outcomes(run: TestRun) -> dict[str, str]:
     return {result["name"]: result["outcome"] for result in run.results}
 
 
-def input_names(run: TestRun) -> tuple[str, ...]:
-    return ("work", "tests", "reference") if run.purpose == REFERENCE else ("work", "tests")
+def find_inputs(run: TestRun) -> dict[str, tuple[Any, str]]:
+    """Return the stored file and the format of each of a job's inputs.
 
-
-class JobInput(NamedTuple):
-    """A stored file that a job needs; its format is `git`, `zip` or `tar` (gzip-compressed)."""
-
-    object_key: str
-    size: int
-    sha256: str
-    format: str
-
-
-def find_input(run: TestRun, name: str) -> JobInput:
-    """Return a job's input: `work`, `tests` or `reference`.
-
-    Raises NotFound, and ClaimLost if a later submission has replaced the one to test.
+    Raises ClaimLost if a later submission has replaced the one to test.
     """
-    check = run.task_check
-    if name == "work" and run.purpose == SUBMISSION:
+    if run.purpose == SUBMISSION:
         submission = Submission.get_or_none(Submission.id == run.submission_id)
         if submission is None or submission.object_key is None:
             raise ClaimLost()
-        return _stored(submission, submission.format)
-    if name not in input_names(run):
-        raise NotFound()
-    files = {"work": check.repository, "tests": run.tests, "reference": check.reference}
-    return _stored(files[name], GIT if name == "work" else TAR)
-
-
-def _stored(file: Any, format: str) -> JobInput:
-    return JobInput(file.object_key, file.size, file.sha256, format)
+        return {"work": (submission, submission.format), "tests": (run.tests, TAR)}
+    inputs = {"work": (run.task_check.repository, GIT), "tests": (run.tests, TAR)}
+    return inputs | ({"reference": (run.task_check.reference, TAR)} if run.purpose == REFERENCE else {})

@@ -70,7 +70,9 @@ def _queue_once(session: Session, check: TaskCheck | None) -> int:
         session = session.lock()
         submission = _testable_submission(session) if check else None
         session.update_columns(tests_due=False)
-        if not (check and submission) or _tested(check.tests).where(_is_of(submission)).exists():
+        if not (check and submission):
+            return 0
+        if _tested(check.tests).where(TestRun.submission_id == submission.id).exists():
             return 0
         _queue_submission(check, session, submission)
     return 1
@@ -87,10 +89,6 @@ def _tested(tests: Any) -> Query:
     return TestRun.select(TestRun.id).where(
         TestRun.tests == tests, TestRun.purpose == SUBMISSION, TestRun.state != FAILED
     )
-
-
-def _is_of(submission: Any) -> Any:
-    return TestRun.submission_id == submission.id
 
 
 def _queue_submission(check: TaskCheck, session: Session, submission: Submission) -> TestRun:
@@ -120,12 +118,9 @@ def outdated(assessment_id: Any) -> Query:
         Submission.state.in_(_TESTABLE),
         Submission.object_key.is_null(False),
     )
-    is_open = (CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null()
-    sessions = (
-        Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id, is_open)
-    )
-    sessions = sessions.where(Session.closed_at.is_null(False), peewee.fn.EXISTS(has_submission))
-    return sessions.where(~peewee.fn.EXISTS(tested))
+    sessions = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id)
+    sessions = sessions.where(CandidateKey.decision == "undecided", Session.closed_at.is_null(False))
+    return sessions.where(peewee.fn.EXISTS(has_submission), ~peewee.fn.EXISTS(tested))
 
 
 def retest_cohort(assessment: Assessment, count: int) -> None:

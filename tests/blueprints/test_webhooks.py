@@ -211,7 +211,9 @@ def trigger_every_event(organization, reviewer):
     mark_hired(session, True)
     run, (runner, _) = make_run(session), RunnerToken.issue(organization, "Runner")
     run.update_columns(runner_token=runner)
-    claims.record_result(run, runner, 1, {"state": "timed_out", "reason": None, "tests": [], "image_digest": None})
+    claims.record_result(
+        run, runner, 1, {"state": "timed_out", "reason": None, "tests": [], "image_digest": None}
+    )
     Score.submit(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     Score.withdraw(session, "quality", reviewer.row)
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
