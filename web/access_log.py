@@ -85,7 +85,7 @@ def current_traceparent() -> str | None:
 
 
 def record_caller(kind: str, row_id: Any) -> None:
-    """Record the caller: `reviewer` with the token's ID, or `candidate` with the key's ID."""
+    """Record the caller: `reviewer` or `runner` with the token's ID, or `candidate` with the key's ID."""
     if record := _current.get():
         record.caller = (kind, row_id)
 

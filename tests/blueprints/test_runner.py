@@ -211,13 +211,15 @@ def test_a_new_submission_during_a_run_is_tested_too(runner, job):
     assert shown(session) == ("finished", 1, 2)
 
 
-def test_inputs_are_streams_of_what_was_received(app, runner, task, assessment, bundles):
+@pytest.mark.parametrize(("stored", "sent"), [("zip", "zip"), ("tar", "tar.gz")])
+def test_inputs_are_streams_of_what_was_received(app, runner, task, assessment, bundles, stored, sent):
     session = submit(assessment)
     content = b"PK\x05\x06" + bytes(18)
     submission = Submission.current(session)
     bundles.receive(submission.object_key, io.BytesIO(content), len(content))
-    submission.update_columns(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    submission.update_columns(format=stored, size=len(content), sha256=hashlib.sha256(content).hexdigest())
     job = claim(runner)
+    assert job["inputs"]["work"]["format"] == sent
     response = runner.get(job["inputs"]["work"]["url"])
     assert (response.status_code, response.data) == (200, content)
     assert error_of(runner.get(f"/v1/runner/jobs/{job['id']}/reference")) == (404, "not_found")

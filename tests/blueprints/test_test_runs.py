@@ -17,7 +17,7 @@ from response_checks import body_of, error_of
 
 import models
 from models import Session, invitations, sessions
-from models.tasks import queue
+from models.tasks import claims, queue
 
 PASSED = [{"name": name, "outcome": "passed"} for name in ("one", "two")]
 
@@ -61,6 +61,8 @@ def test_a_check_runs_the_base_once_and_the_reference_five_times(app, reviewer, 
     make_task(owner)
     check = body_of(reviewer.post(path), 202)["check"]
     assert (check["state"], check["names"]) == ("running", None)
+    action = {"assessments": "checkAssessment", "issues": "checkIssue"}[noun]
+    assert models.AuditEntry.get(models.AuditEntry.action == action).subject_id == owner.id
     assert error_of(reviewer.post(path)) == (409, "check_running")
     unsolved = [PASSED[0], {"name": "two", "outcome": "failed"}]
     unstable = [{"name": "three", "outcome": "passed"}]
@@ -84,16 +86,10 @@ def test_a_check_that_a_runner_cannot_run_fails(reviewer, assessment, runner, cl
     reviewer.post(path)
     for _ in range(18):
         run_next(runner, [], "failed", reason="No such image.")
-        clock.fixed += queue_delay()
+        clock.fixed += claims.RETRY_DELAY
     check = reviewer.get(path).json["check"]
     assert (check["state"], check["problem"]) == ("failed", "No such image.")
     assert reviewer.get("/v1/todo").json["failedChecks"]["entries"][0]["problem"] == "No such image."
-
-
-def queue_delay():
-    from models.tasks.claims import RETRY_DELAY
-
-    return RETRY_DELAY
 
 
 def test_a_reference_that_times_out_is_not_ready(reviewer, assessment, runner):
@@ -140,6 +136,7 @@ def test_runs_are_listed_with_the_one_that_counts(reviewer, assessment, runner):
     assert run["tests"][0]["output"] == "1 passed"
     again = body_of(reviewer.post(path), 201)["testRun"]
     assert (again["state"], again["counts"], again["runner"]) == ("waiting", False, None)
+    assert models.AuditEntry.get(models.AuditEntry.action == "runTests").subject_id is not None
     assert [run["counts"] for run in reviewer.get(path).json["testRuns"]] == [False, True]
     run_next(runner)
     assert [run["counts"] for run in reviewer.get(path).json["testRuns"]] == [True, False]

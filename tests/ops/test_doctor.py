@@ -7,8 +7,9 @@ from pathlib import Path
 import factories
 import pytest
 
+import models
 from delivery.worker import Worker
-from models import AuditEntry, Delivery, Submission, clock, db, heartbeats, ledger_keys
+from models import AuditEntry, Delivery, RunnerToken, Submission, clock, db, heartbeats, ledger_keys
 from models.database import Postgres, is_postgres
 from models.deliveries import outcomes
 from models.heartbeats import Heartbeat, HeartbeatRecorder
@@ -158,6 +159,18 @@ def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session
     output = run_doctor()
     for queue in ("Emails and removals", "Candidate events to list", "Audit entries to list"):
         assert re.search(f"error queue: {queue}.* have been due for 3 hours 6 minutes. Check that", output)
+
+
+def test_test_runs_wait_for_a_runner(clock, session, run_doctor):
+    assert "ok runners: 0 running." in run_doctor()
+    factories.make_run(session).update_columns(state="waiting")
+    clock.fixed += timedelta(minutes=6)
+    expected = "error runners: Test runs have been waiting for 6 minutes. No runner is running. Start one"
+    assert expected in run_doctor()
+    RunnerToken.issue(None, "One")[0].record_use()
+    assert "waiting for 6 minutes. Start more runners." in run_doctor()
+    models.TestRun.get().update_columns(state="failed", due_at=None, finished_at=clock.now())
+    assert "warning runners: Test runs that failed in the last day: 1." in run_doctor()
 
 
 def test_silent_workers_and_stalled_tasks_are_errors(app, clock, organization, run_doctor):
