@@ -22,12 +22,10 @@ from models.tasks import claims
 from models.tasks.runs import SUBMISSION
 from schemas import runners as schemas
 from storage.base import CHUNK_BYTES
-from web.json import body_limit
+from web.json import MAX_EVENT_BYTES, body_limit
 from web.sockets import is_closed
 
 POLL_SECONDS = 1
-# Outputs of 1 MiB, in JSON
-MAX_RESULT_BYTES = 8 * 1024 * 1024
 WAITING_CLAIMS = "waiting_claims"
 MEDIA_TYPE = "application/octet-stream"
 # Formats of a job's inputs, by their formats in the store
@@ -77,7 +75,7 @@ def _claim(data: dict[str, Any]) -> dict[str, Any] | None:
 def _job(run: TestRun) -> dict[str, Any]:
     inputs: dict[str, Any] = {"reference": None}
     for name, (_, format) in claims.find_inputs(run).items():
-        inputs[name] = {"url": f"/v1/runner/jobs/{run.id}/{name}", "format": SENT_FORMATS[format]}
+        inputs[name] = {"url": f"/v1/runner/jobs/{run.id}/inputs/{name}", "format": SENT_FORMATS[format]}
     return {
         "id": run.id,
         "attempt": run.attempts,
@@ -126,7 +124,8 @@ def renew_job(data, job_id):
 
 @blp.put("/runner/jobs/<id:job_id>/result")
 @auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
-@body_limit(MAX_RESULT_BYTES)
+@concurrency.large_body
+@body_limit(MAX_EVENT_BYTES)
 @raises(ClaimLost)
 @blp.arguments(schemas.JobResult)
 @blp.response(200, schemas.RecordedResult)
@@ -143,7 +142,7 @@ def record_job_result(data, job_id):
     return {"ok": True}
 
 
-@blp.get("/runner/jobs/<id:job_id>/<name>")
+@blp.get("/runner/jobs/<id:job_id>/inputs/<name>")
 @auth.required(RunnerToken, lookups=auth.RUNNER_LOOKUPS)
 @concurrency.limit(concurrency.LONG_READ, lambda **path: True)
 @raises(ClaimLost, InputUnavailable, StoreUnavailable)
@@ -158,6 +157,8 @@ def get_job_input(job_id, name):
     untrusted: unpack it in the sandbox.
     """
     run = _find(job_id)
+    if name not in schemas.JobInputs().fields:
+        raise NotFound()
     claims.require_claimed(run, caller)
     file, format = or_not_found(claims.find_inputs(run).get(name))
     release_connection()

@@ -73,8 +73,7 @@ SUCCESS_OVERRIDES = {
     "POST /v1/sessions/<session_id>/test-runs": 409,  # without a submission
     "GET /v1/issues/<issue_id>/tests/check": 404,
     "POST /v1/issues/<issue_id>/tests/check": 409,
-    "POST /v1/runner/jobs/claim": 204,
-    "GET /v1/runner/jobs/<job_id>/<name>": 409,  # the store has no such object
+    "GET /v1/runner/jobs/<job_id>/inputs/<name>": 409,  # the store has no such object
 }
 STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
@@ -105,7 +104,7 @@ FILES = {
     "GET /docs/<name>": "swagger-ui.css",
     "GET /docs/<name>.md": "errors",
     "GET /docs/images/<name>": "start.png",
-    "GET /v1/runner/jobs/<job_id>/<name>": "tests",
+    "GET /v1/runner/jobs/<job_id>/inputs/<name>": "tests",
 }
 
 

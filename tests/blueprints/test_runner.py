@@ -85,7 +85,7 @@ def test_a_submission_is_tested_after_the_close(assessment, runner, task):
     job = claim(runner)
     assert job["knownTests"] == ["one", "two"]
     assert job["settings"]["command"] == "make test"
-    assert job["inputs"]["work"] == {"url": f"/v1/runner/jobs/{job['id']}/work", "format": "zip"}
+    assert job["inputs"]["work"] == {"url": f"/v1/runner/jobs/{job['id']}/inputs/work", "format": "zip"}
     assert shown(session) == ("running", None, None)
     tests = [PASSED[0], {"name": "two", "outcome": "failed", "output": "assert"}]
     assert finish(runner, job, tests, imageDigest="sha256:1").status_code == 200
@@ -222,7 +222,7 @@ def test_inputs_are_streams_of_what_was_received(app, runner, task, assessment, 
     assert job["inputs"]["work"]["format"] == sent
     response = runner.get(job["inputs"]["work"]["url"])
     assert (response.status_code, response.data) == (200, content)
-    assert error_of(runner.get(f"/v1/runner/jobs/{job['id']}/reference")) == (404, "not_found")
+    assert error_of(runner.get(f"/v1/runner/jobs/{job['id']}/inputs/reference")) == (404, "not_found")
     other = Caller.runner(app)
     assert error_of(other.get(job["inputs"]["work"]["url"])) == (409, "claim_lost")
 

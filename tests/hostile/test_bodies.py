@@ -30,7 +30,7 @@ NOT_SERVED = {
     "POST /v1/sessions/{sessionId}/test-runs",
     "GET /v1/issues/{issueId}/tests/check",
     "POST /v1/issues/{issueId}/tests/check",
-    "GET /v1/runner/jobs/{jobId}/{name}",
+    "GET /v1/runner/jobs/{jobId}/inputs/{name}",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
     *(
@@ -43,6 +43,7 @@ NOT_SERVED = {
 LARGE = (
     *("/v1/hooks/ingest", "/v1/hooks/ingest/batch", "/v1/candidate/submit-code"),
     *("/v1/hooks/claude-code", "/v1/hooks/codex", "/v1/hooks/opencode"),
+    "/v1/runner/jobs/{jobId}/result",
 )
 
 

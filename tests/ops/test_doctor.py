@@ -163,7 +163,7 @@ def test_work_is_overdue_after_five_minutes(clock, reviewer, assessment, session
 
 def test_test_runs_wait_for_a_runner(clock, session, run_doctor):
     assert "ok runners: 0 running." in run_doctor()
-    factories.make_run(session).update_columns(state="waiting")
+    factories.make_run(session).update_columns(state="waiting", due_at=clock.now())
     clock.fixed += timedelta(minutes=6)
     expected = "error runners: Test runs have been waiting for 6 minutes. No runner is running. Start one"
     assert expected in run_doctor()
