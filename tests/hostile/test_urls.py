@@ -37,8 +37,9 @@ def test_ids_of_other_resources_are_not_found(world):
     before = snapshot()
     for operation in WITH_IDS:
         for parameter in operation.path_parameters:
-            # A candidate's id is the key's id.
-            names = {"keyId", "candidateId"} if parameter in ("keyId", "candidateId") else {parameter}
+            # A candidate's id is the key's id, and a job's id the test run's.
+            same = ({"keyId", "candidateId"}, {"jobId", "runId"})
+            names = next((names for names in same if parameter in names), {parameter})
             for row_id in (row_id for name, row_id in world.own.ids.items() if name not in names):
                 response = world.call(operation, world.path(operation, **{parameter: row_id}))
                 assert response.json == NOT_FOUND, (operation, parameter)
