@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from access import audit, auth, caller, raises
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found, page, with_location
 from errors import CheckRunning, Erased, NoSubmission, RunCountChanged, TaskIncomplete, TaskNotReady
@@ -37,6 +37,7 @@ def list_test_runs(query, session_id):
 
 @blp.get("/sessions/<id:session_id>/test-runs/<id:run_id>")
 @auth.required(ApiToken)
+@etags.with_etag
 @blp.response(200, schemas.TestRunResponse)
 @audit.record_read
 def get_test_run(session_id, run_id):
