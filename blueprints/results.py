@@ -69,7 +69,7 @@ def _find_results(query: dict[str, Any], assessment_id: Any) -> ResultList:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by a different field.")
     sessions.close_all_due(assessment_id=assessment.id)
     filters: dict[str, Any] = {
-        name: query[name] for name in ("status", "decision", "external_id") if name in query
+        name: query[name] for name in ("status", "decision", "external_id", "hidden_tests") if name in query
     }
     if "q" in query:
         filters |= search_filters(caller, query["q"])

@@ -10,6 +10,7 @@ from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, 
 from models.ledger import checkpoints
 from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
+from models.tasks.hidden_tests import hidden_tests
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 
@@ -89,6 +90,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "coverage": read_coverage(session, counted),
         "erased_at": session.key.erased_at,
         "test_result": sessions.get_test_result(session),
+        "hidden_tests": hidden_tests([session_id]).get(session_id),
         "decision": session.key.decision,
         "decision_reason": session.key.decision_reason,
         "decided_at": session.key.decided_at,

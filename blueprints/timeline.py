@@ -12,6 +12,7 @@ from blueprints.sessions import session_state
 from errors import invalid
 from models import ApiToken, CandidateKey, Session, TestRun, batches, overview, sessions, visibility
 from models.sessions import timeline
+from models.tasks.hidden_tests import hidden_tests
 from rules.events import artifacts
 from rules.events.activity import describe_activity
 from rules.events.design_decisions import KINDS as DECISION_KINDS
@@ -38,7 +39,8 @@ def list_sessions(query):
     """
     response = page("sessions", overview.sessions(caller.organization, **get_filters(query)), query)
     rows = visibility.redact_rows(caller, response["sessions"])
-    return response | {"sessions": [_with_test_result(row) for row in rows]}
+    hidden = hidden_tests(row["id"] for row in rows)
+    return response | {"sessions": [_with_tests(row, hidden.get(row["id"])) for row in rows]}
 
 
 def _reads_large_envelopes(**path: Any) -> bool:
@@ -186,10 +188,10 @@ def get_recent_activity(query, session_id):
     }
 
 
-def _with_test_result(row: dict[str, Any]) -> dict[str, Any]:
+def _with_tests(row: dict[str, Any], hidden: dict[str, Any] | None) -> dict[str, Any]:
     counts = {name: row[f"tests_{name}_count"] for name in ("passed", "failed", "skipped")}
-    has_result = counts["passed"] is not None
-    return row | {"test_result": counts | {"note": row["tests_note"]} if has_result else None}
+    result = counts | {"note": row["tests_note"], "source": "team"}
+    return row | {"test_result": None if counts["passed"] is None else result, "hidden_tests": hidden}
 
 
 def _parse_cursor(query: dict[str, Any]) -> timeline.Cursor | None:

@@ -8,6 +8,7 @@ from models import sql
 from models.base import clock
 from models.keys import CandidateKey
 from models.sessions import Session
+from models.tasks.hidden_tests import hidden_tests
 from rules.result_cursors import VALUE_CHECKS, ResultCursor
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
@@ -32,6 +33,11 @@ def _position(value: str, names: Sequence[str]) -> Sort:
     return Sort(f"CASE {value} {cases} END")
 
 
+# Results of older tests are not compared with those of the current ones.
+_HAS_CURRENT_TESTS = """EXISTS (
+        SELECT 1 FROM test_runs r JOIN task_files f ON f.id = r.tests_id
+        WHERE r.id = s.hidden_run_id AND f.replaced_at IS NULL
+    )"""
 SORTS = {
     "candidateName": Sort("k.sort_name", "text"),
     "status": _position(sql.STATUS, STATUSES),
@@ -39,6 +45,9 @@ SORTS = {
     "completedAt": Sort("s.completed_at", "time"),
     **{metric.name: Sort(f"s.{metric.field}") for metric in METRICS},
     "testsPassed": Sort("CASE WHEN s.tests_passed THEN 1 WHEN NOT s.tests_passed THEN 0 END"),
+    "hiddenTests": Sort(
+        f"CASE WHEN s.hidden_state = 'finished' AND {_HAS_CURRENT_TESTS} THEN s.hidden_passed END"
+    ),
     "scoreTotal": Sort("s.score_total"),
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
@@ -50,6 +59,10 @@ _VISIBLE_SCORE = """CASE WHEN EXISTS (
 _FILTERS = {
     "decision": "k.decision = :decision",
     "external_id": "k.external_id = :external_id",
+    "hidden_tests": f"""CASE WHEN s.hidden_state IN ('finished', 'untrusted') AND {_HAS_CURRENT_TESTS} THEN
+        CASE WHEN s.hidden_state = 'untrusted' THEN 'untrusted'
+             WHEN s.hidden_passed = s.hidden_total THEN 'passed' ELSE 'failed' END
+        ELSE 'none' END = :hidden_tests""",
     "pattern": "k.search_text LIKE :pattern ESCAPE '!'",
     "user_id": f"NOT {sql.HIDDEN}",
     "status": f"{sql.STATUS} = :status",
@@ -62,8 +75,8 @@ _KEY = sql.Columns(CandidateKey, "k", "id external_id candidate_name decision")
 _SESSION = sql.Columns(
     Session,
     "s",
-    "id created_at completed_at tests_passed derivation_version integrity_codes integrity_checked_at "
-    "score_total score_highest score_spread score_criteria has_disagreement "
+    "id created_at completed_at tests_passed tests_passed_count derivation_version "
+    "integrity_codes integrity_checked_at score_total score_highest score_spread score_criteria has_disagreement "
     + " ".join(metric.field for metric in METRICS),
 )
 
@@ -75,6 +88,7 @@ class ResultRow(NamedTuple):
     session: Session
     status: str
     position: ResultCursor
+    hidden_tests: dict[str, Any] | None = None
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
@@ -92,7 +106,7 @@ class ResultList:
 
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
-    filters -- `status`, `decision`, `external_id`, and the result of `search_filters`
+    filters -- `status`, `decision`, `external_id`, `hidden_tests`, and the result of `search_filters`
     scorer_id -- the user, if they can see scores only for sessions that they have scored
     """
 
@@ -108,7 +122,9 @@ class ResultList:
             values["user_id"] = self.scorer_id
         if after:
             values |= {"after_group": after.group, "after_value": after.value, "after_id": after.id}
-        return [self._row(*row) for row in sql.rows(self._statement(after), **values)]
+        rows = [self._row(*row) for row in sql.rows(self._statement(after), **values)]
+        hidden = hidden_tests(row.session.id for row in rows if row.session.id)
+        return [row._replace(hidden_tests=hidden.get(row.session.id)) for row in rows]
 
     def all(self) -> Iterator[list[ResultRow]]:
         """Yield all rows, BATCH_SIZE at a time."""

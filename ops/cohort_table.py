@@ -41,7 +41,8 @@ def build_table(assessment: Assessment) -> list[str]:
         cells = [truncate(session.key.candidate_name or str(session.id), MAX_NAME_CHARACTERS)]
         for _, metric, format in COLUMNS:
             cells += [_cell(metrics[metric], format), _cell(ranks.get(metric), format_number)]
-        table.append([*cells, {True: "pass", False: "fail", None: UNKNOWN}[metrics["testsPassed"]]])
+        tests = {True: "pass", False: "fail", None: UNKNOWN}[metrics["testsPassed"]]
+        table.append([*cells, f"{tests} ({source})" if (source := metrics["testsPassedSource"]) else tests])
     table.append(_averages(CohortStats().dump(cohorts.statistics(assessment.id))))
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in table]

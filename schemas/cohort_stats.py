@@ -23,7 +23,7 @@ class CohortMetrics(Schema):
         "Share of attributed changes made or revised by the candidate.", example=0.33, null=True
     )
     avg_first_change_latency_ms = Integer("First event to first change, in ms.", example=180000, null=True)
-    test_pass_rate = Integer("Percentage of all sessions whose tests passed.", example=75)
+    test_pass_rate = Integer("Percentage of all sessions with `testsPassed` true.", example=75)
 
 
 class Percentiles(Schema):

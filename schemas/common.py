@@ -17,6 +17,12 @@ ASSESSMENT_TITLE = String("Assessment name.", example="Backend API Challenge")
 ROLE = String("Role being assessed.", example="Senior Backend Engineer")
 ORG_NAME = String("Organization name.", example="Example Ltd")
 CANDIDATE_NAME = String("Candidate's name.", example="Alice", null=True)
+TESTS_PASSED_SOURCE = Choice(
+    ["candidate", "team"],
+    "Source of `testsPassed`: the last test run of the session, or the submitted test result.",
+    example="candidate",
+    null=True,
+)
 EXTERNAL_ID = String("Your own id for the candidate.", example="applicant-4711", null=True)
 CANDIDATE_EMAIL = String("Candidate's email address.", example="alice@example.com", null=True)
 TASK_READ_AT = Timestamp(

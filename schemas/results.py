@@ -8,20 +8,23 @@ from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
-from schemas.base import Schema, define_schema
+from schemas.base import Schema, camel, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
+from schemas.hidden_tests import HIDDEN_TESTS, OUTCOMES, HiddenTests
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
 from schemas.timestamps import Timestamp
 
 SORTS = (
     *("candidateName", "status", "redeemedAt", "completedAt", *(metric.name for metric in METRICS)),
-    *("testsPassed", "scoreTotal", "scoreSpread", "decision"),
+    *("testsPassed", "hiddenTests", "scoreTotal", "scoreSpread", "decision"),
 )
+_CSV_HIDDEN_TESTS = tuple(name for name in map(camel, HiddenTests().fields) if name != "runId")
 CSV_COLUMNS = (
     *("candidateId", "sessionId", "externalId", "candidateName", "status", "redeemedAt", "completedAt"),
     *(metric.name for metric in METRICS),
-    *("testsPassed", "scoreTotal", "scoreHighestTotal", "scoreSpread"),
+    *("testsPassed", "testsPassedSource", *(f"hiddenTests.{name}" for name in _CSV_HIDDEN_TESTS)),
+    *("scoreTotal", "scoreHighestTotal", "scoreSpread"),
     *("integrityFindings", "integrityCheckedAt", "decision"),
 )
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
@@ -39,6 +42,10 @@ class ResultFilter(Filter):
     status = Choice(STATUSES, "Only candidates with this status.")
     decision = Choice(DECISIONS, "Only candidates with this hiring decision.")
     external_id = Line(255, "Only the candidate with this `externalId`.")
+    hidden_tests = Choice(
+        OUTCOMES,
+        "Only candidates who `passed` all current hidden tests, `failed` some, have an `untrusted` run, or `none` of these.",
+    )
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
     sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")
     order = Choice(["asc", "desc"], "Sort order. Results without a value come last.", load_default="asc")
@@ -99,6 +106,8 @@ class Result(Schema):
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
     metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
+    tests_passed_source = common.TESTS_PASSED_SOURCE
+    hidden_tests = HIDDEN_TESTS
     score = Nested(ResultScore, "Reviewers' scores.")
     integrity_findings = Nested(IntegrityFindings, "Latest findings; null before the first check.", null=True)
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced")
@@ -125,6 +134,8 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "completedAt": _time(session.completed_at),
         "metrics": None if session.derivation_version is None else _metrics(session),
         "testsPassed": session.tests_passed,
+        "testsPassedSource": session.tests_passed_source,
+        "hiddenTests": row.hidden_tests and {camel(name): value for name, value in row.hidden_tests.items()},
         "score": {
             "total": _thousandths(session.score_total),
             "highestTotal": _thousandths(session.score_highest),
@@ -141,13 +152,14 @@ def serialize_result(row: Any) -> dict[str, Any]:
 def build_csv_row(row: Any, criteria: list[str]) -> list[Any]:
     """Build a CSV row: the values of CSV_COLUMNS, then each criterion's mean."""
     result = serialize_result(row)
-    score, passed = result["score"], result["testsPassed"]
+    score, hidden_tests = result["score"], result["hiddenTests"] or {}
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
     cells = (
         result
         | (result["metrics"] or {})
         | {
-            "testsPassed": None if passed is None else str(bool(passed)).lower(),
+            "testsPassed": _csv_flag(result["testsPassed"]),
+            **{f"hiddenTests.{name}": _csv_flag(hidden_tests.get(name)) for name in _CSV_HIDDEN_TESTS},
             "scoreTotal": score["total"],
             "scoreHighestTotal": score["highestTotal"],
             "scoreSpread": score["spread"],
@@ -157,6 +169,10 @@ def build_csv_row(row: Any, criteria: list[str]) -> list[Any]:
     )
     means = {criterion["key"]: criterion["mean"] for criterion in score["criteria"]}
     return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]
+
+
+def _csv_flag(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _metrics(session: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from schemas import common
 from schemas.base import Author, Body, Schema
 from schemas.common import Checkpoint
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
+from schemas.hidden_tests import HIDDEN_TESTS, HiddenTests
 from schemas.keys import SESSION_STATUSES
 from schemas.submissions import Submission
 from schemas.timestamps import Timestamp
@@ -73,6 +74,7 @@ class SessionMetrics(common.MetricFields):
         null=True,
     )
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
+    tests_passed_source = common.TESTS_PASSED_SOURCE
     command_count = Integer("Number of commands.", example=52)
     file_change_count = Integer("Number of file changes.", example=41)
     unique_files_touched = Integer("Number of changed files.", example=9)
@@ -95,6 +97,12 @@ class TestResult(Body):
     failed = Integer("Number of tests that failed.", min=0, max=MAX_TESTS, example=0, required=True)
     skipped = Integer("Number of tests that were skipped.", min=0, max=MAX_TESTS, example=1, null=True)
     note = Text(2000, "Note about the run.", example="Node 22, clean clone", null=True)
+
+
+class SubmittedTestResult(TestResult):
+    """Submitted result of tests on the candidate's work."""
+
+    source = Choice(["team"], "Source of the result.", example="team", required=True)
 
 
 class ChannelCoverage(Schema):
@@ -177,7 +185,10 @@ class ReviewedSession(Session):
     metrics = Verbatim(SessionMetrics, "Metrics; null while the session is open.", null=True, optional=True)
     coverage = Nested(Coverage, "Recorded channels, tools and agent sessions.", optional=True)
     erased_at = Timestamp("Time when personal data was erased.", null=True, optional=True)
-    test_result = Nested(TestResult, "Submitted test result.", null=True, optional=True)
+    test_result = Nested(SubmittedTestResult, "Submitted test result.", null=True, optional=True)
+    hidden_tests = Nested(
+        HiddenTests, "Result of the hidden tests; null without a run.", null=True, optional=True
+    )
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced", optional=True)
     decision_reason = String(
         "Reason for the decision.", example="Careful, well-tested fix.", null=True, optional=True
@@ -195,4 +206,5 @@ class SessionSummary(SessionBase):
     candidate_name = common.CANDIDATE_NAME
     candidate_email = common.CANDIDATE_EMAIL
     hired_at = Timestamp("Time when the candidate was marked as hired.", null=True)
-    test_result = Nested(TestResult, "Submitted test result.", null=True)
+    test_result = Nested(SubmittedTestResult, "Submitted test result.", null=True)
+    hidden_tests = HIDDEN_TESTS

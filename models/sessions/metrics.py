@@ -130,7 +130,11 @@ def api_metrics(session: Session) -> dict[str, Any] | None:
     except (KeyError, TypeError):
         return None  # Changed directly in the database. The ledger's verification reports it.
     recorded_lines = derivation.rounded_ratio(session.recorded_line_ratio)
-    return metrics | {"recordedLineRatio": recorded_lines, "derivationVersion": session.derivation_version}
+    return metrics | {
+        "testsPassedSource": session.tests_passed_source,
+        "recordedLineRatio": recorded_lines,
+        "derivationVersion": session.derivation_version,
+    }
 
 
 def get_test_result(session: Session) -> dict[str, Any] | None:
@@ -138,4 +142,4 @@ def get_test_result(session: Session) -> dict[str, Any] | None:
     if session.tests_passed_count is None:
         return None
     counts = {name: getattr(session, f"tests_{name}_count") for name in ("passed", "failed", "skipped")}
-    return counts | {"note": session.tests_note}
+    return counts | {"note": session.tests_note, "source": "team"}

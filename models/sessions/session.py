@@ -252,6 +252,13 @@ class Session(ProtectedModel):
         return self.metrics_due
 
     @property
+    def tests_passed_source(self) -> str | None:
+        """Who ran the tests behind `tests_passed` (R51)."""
+        if self.tests_passed is None:
+            return None
+        return "candidate" if self.tests_passed_count is None else "team"
+
+    @property
     def ended_at(self) -> datetime | None:
         """Time when the session closed; without a time limit, when the key was revoked or the assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at

@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import operator
 import random
 from datetime import timedelta
 
@@ -17,15 +18,17 @@ from factories import (
     make_person,
     make_rubric,
     make_session,
+    make_test_run,
 )
 from response_checks import body_of, error_paths
 from statements import capture_queries
 
 from delivery.worker import Worker
-from models import Event, Session, TaskFailure, privacy
+from models import Event, Session, TaskFailure, TaskFile, privacy
 from models.ledger import integrity
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
+from schemas.hidden_tests import OUTCOMES
 from schemas.keys import STATUSES
 from schemas.results import CSV_COLUMNS, SORTS
 
@@ -65,6 +68,12 @@ def cohort(clock, assessment):
             columns["score_total"] = rng.choice([None, 1500, 2000])
             columns["score_spread"] = rng.choice([None, 0, 2])
         session.update_columns(**columns)
+        if number == 8:
+            TaskFile.get().update_columns(replaced_at=now)
+        if number % 3:
+            make_test_run(
+                session, rng.choice([3, 3, 2, 0]), 3, state=rng.choice(["finished", "finished", "untrusted"])
+            )
     for number, key in enumerate(keys):
         key.update_columns(decision=rng.choice(DECISIONS))
         if number % 10 == 3:  # two with a session, one without
@@ -74,9 +83,24 @@ def cohort(clock, assessment):
     return assessment
 
 
+def hidden_outcome(result):
+    run = result["hiddenTests"]
+    if not run or not run["isCurrent"]:
+        return "none"
+    return (
+        run["state"]
+        if run["state"] == "untrusted"
+        else "passed"
+        if run["passed"] == run["total"]
+        else "failed"
+    )
+
+
 def sort_value(result, sort):
     if sort in ("scoreTotal", "scoreSpread"):
         return result["score"][sort.removeprefix("score").lower()]
+    if sort == "hiddenTests":
+        return result[sort]["passed"] if hidden_outcome(result) in ("passed", "failed") else None
     if sort in METRIC_NAMES:
         return result["metrics"] and result["metrics"][sort]
     if sort == "candidateName":
@@ -114,8 +138,10 @@ def test_results_are_sorted_with_nulls_last(reviewer, cohort):
 def test_filters_work_with_every_sort_field(reviewer, cohort):
     rows = results(reviewer, cohort)["results"]
     filters = [("status", value) for value in STATUSES] + [("decision", value) for value in DECISIONS]
+    filters += [("hiddenTests", value) for value in OUTCOMES]
     for name, value in filters:
-        expected = {row["candidateId"] for row in rows if row[name] == value}
+        outcome = hidden_outcome if name == "hiddenTests" else operator.itemgetter(name)
+        expected = {row["candidateId"] for row in rows if outcome(row) == value}
         assert expected
         for sort in SORTS:
             matches = read_pages(reviewer, cohort, **{name: value}, sort=sort, order="desc", limit=3)
@@ -143,6 +169,8 @@ def test_result_includes_session_data(reviewer, organization, clock):
         "completedAt": body["completedAt"],
         "metrics": {name: body["metrics"][name] for name in METRIC_NAMES},
         "testsPassed": body["metrics"]["testsPassed"],
+        "testsPassedSource": None,
+        "hiddenTests": None,
         "score": {
             "total": 2.0,
             "highestTotal": 2.0,
@@ -163,6 +191,31 @@ def test_result_includes_session_data(reviewer, organization, clock):
     assert (row["scoreHighestTotal"], row["scoreSpread"]) == ("2.0", "")
     (filtered,) = results(reviewer, assessment, externalId="=7")["results"]
     assert filtered == first
+
+
+def test_test_results_have_their_source_everywhere(reviewer, organization, assessment):
+    session = make_closed_session(assessment, envelope("test_run", data={"passed": 3, "failed": 0}))
+    assert result_of(reviewer, session)["testsPassedSource"] == "candidate"
+    run = make_test_run(session, 9, 12)
+    body_of(reviewer.put(f"/v1/sessions/{session.id}/test-result", {"passed": 10, "failed": 2}))
+
+    def check(**expected):
+        hidden_tests = {"passed": 9, "total": 12, "runId": str(run.id), "source": "runner"} | expected
+        result, one = result_of(reviewer, session), body_of(reviewer.get(f"/v1/sessions/{session.id}"))
+        (listed,) = body_of(reviewer.get("/v1/sessions"))["sessions"]
+        assert result["hiddenTests"] == one["hiddenTests"] == listed["hiddenTests"] == hidden_tests
+        assert result["testsPassedSource"] == one["metrics"]["testsPassedSource"] == "team"
+        assert one["testResult"]["source"] == listed["testResult"]["source"] == "team"
+        (row,) = read_csv(reviewer, assessment)
+        assert (row["testsPassed"], row["testsPassedSource"]) == ("false", "team")
+        cells = {name: str(value).lower() for name, value in hidden_tests.items() if name != "runId"}
+        assert {name.partition(".")[2]: row[name] for name in row if name.startswith("hidden")} == cells
+
+    check(state="finished", isComplete=True, inProcess=False, isCurrent=True)
+    run.tests.update_columns(replaced_at=run.created_at)
+    check(state="finished", isComplete=True, inProcess=False, isCurrent=False)
+    run = make_test_run(session, 9, 12, {}, state="untrusted", is_complete=False)
+    check(state="untrusted", isComplete=False, inProcess=True, isCurrent=True)
 
 
 def test_score_is_updated_after_each_change(app, reviewer, organization):
@@ -319,5 +372,5 @@ def test_each_page_takes_a_constant_number_of_queries(clock, reviewer, cohort):
         for page in (query, query | {"after": cursor}):
             with capture_queries() as queries:
                 reviewer.get(path, **page)
-            # Token, assessment, expired sessions, page.
-            assert len(queries) == 4
+            # Token, assessment, expired sessions, page, hidden tests.
+            assert len(queries) == 5

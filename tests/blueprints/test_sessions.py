@@ -17,13 +17,22 @@ CANDIDATE_FIELDS = {
     "redeemedAt", "closesAt", "closedAt", "completedAt", "retainedUntil", "erasureRequestedAt",
 }  # fmt: skip
 REVIEWER_FIELDS = {
-    *("candidateName", "candidateEmail", "hiredAt", "metrics", "coverage", "erasedAt", "testResult"),
+    *(
+        "candidateName",
+        "candidateEmail",
+        "hiredAt",
+        "metrics",
+        "coverage",
+        "erasedAt",
+        "testResult",
+        "hiddenTests",
+    ),
     *("decision", "decisionReason", "decidedAt", "decidedBy"),
 }
 METRICS = {
     "durationMs", "promptCount", "commandFailRate", "verifyIntensity", "manualEditRatio", "firstChangeLatencyMs",
-    "testsPassed", "commandCount", "fileChangeCount", "uniqueFilesTouched", "testRunCount", "decisionCount",
-    "errorEpisodes", "toolUsage", "tokens", "totalCostUsd", "aiAttributionPct", "derivationVersion",
+    "testsPassed", "testsPassedSource", "commandCount", "fileChangeCount", "uniqueFilesTouched", "testRunCount",
+    "decisionCount", "errorEpisodes", "toolUsage", "tokens", "totalCostUsd", "aiAttributionPct", "derivationVersion",
 }  # fmt: skip
 LIMIT = "2026-04-01T10:35:00.000Z"
 
@@ -72,6 +81,7 @@ def test_open_session_fields(reviewer, limited):
         "candidateName": "Alice",
         "candidateEmail": "alice@example.com",
         "testResult": None,
+        "hiddenTests": None,
     }
 
 
@@ -159,12 +169,13 @@ def test_test_result_can_be_replaced_long_after_the_close(clock, reviewer, asses
     sessions.complete(session)
     response = put_result(reviewer, session, passed=41, failed=1, skipped=1, note=" Node 22, clean clone ")
     assert response.status_code == 200
-    expected = {"passed": 41, "failed": 1, "skipped": 1, "note": "Node 22, clean clone"}
+    expected = {"passed": 41, "failed": 1, "skipped": 1, "note": "Node 22, clean clone", "source": "team"}
     assert response.json["testResult"] == expected == read(reviewer, session)["testResult"]
     assert response.json["metrics"]["testsPassed"] is False
     clock.fixed += timedelta(days=90)
     replaced = put_result(reviewer, session, passed=9, failed=0, skipped=None).json
-    assert replaced["testResult"] == {"passed": 9, "failed": 0, "skipped": None, "note": None}
+    counts = {"passed": 9, "failed": 0, "skipped": None}
+    assert replaced["testResult"] == counts | {"note": None, "source": "team"}
     assert replaced["metrics"]["testsPassed"] is True
     statistics = reviewer.get(f"/v1/assessments/{assessment.id}/cohort-stats").json["cohortStats"]
     assert statistics["metrics"]["testPassRate"] == 100
@@ -190,7 +201,7 @@ def test_metrics_are_kept_when_the_events_are_deleted(reviewer, assessment):
     before = read(reviewer, session)
     Event.delete().where(Event.session == session).execute()
     after = put_result(reviewer, session, passed=1, failed=0).json
-    assert after["metrics"] == before["metrics"] | {"testsPassed": True}
+    assert after["metrics"] == before["metrics"] | {"testsPassed": True, "testsPassedSource": "team"}
     assert after["eventCount"] == 2
 
 
