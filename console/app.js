@@ -13,6 +13,7 @@ const PAGES = [
   ["/assessments/new", "assessment/form", "assessments"],
   ["/assessments/:assessmentId", "assessment/board", "candidates"],
   ["/assessments/:assessmentId/edit", "assessment/form", "assessments"],
+  ["/assessments/:assessmentId/task", "assessment/task", "upload-the-task"],
   ["/sessions/:sessionId", "session/report", "session"],
   ["/sessions/:sessionId/score", "scoring/scoring", "score"],
   ["/sessions/:sessionId/print", "print/print", "session-report"],

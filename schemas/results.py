@@ -44,7 +44,7 @@ class ResultFilter(Filter):
     external_id = Line(255, "Only the candidate with this `externalId`.")
     hidden_tests = Choice(
         OUTCOMES,
-        "Only candidates who `passed` all current hidden tests, `failed` some, have an `untrusted` run, or `none` of these.",
+        "Only candidates whose run of the current hidden tests is `passed`, `failed`, `untrusted` or missing (`none`).",
     )
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
     sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")

@@ -6,6 +6,7 @@ import { showCohort } from "./board_cohort.js";
 import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery } from "./board_filters.js";
 import { loadCandidates, loadResults, MAX_ROWS, resultPages } from "./board_rows.js";
 import { addCandidateDetails, columns } from "./board_table.js";
+import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { runAction } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -74,9 +75,10 @@ class Board {
         "div",
         { class: "page-head" },
         h("div", {}, h("h1", { tabindex: "-1" }, assessment.title), h("p", { class: "quiet" }, assessment.role)),
-        h("div", { class: "actions" }, this.can("write") && this.headActions()),
+        h("div", { class: "actions" }, h("a", { class: "secondary", href: `#${this.path}/task` }, t("board.task")), this.can("write") && this.headActions()),
       ),
       this.plots,
+      cohortTests(assessment, { can: this.can, signal: this.pageSignal }),
       h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, this.exportButton)),
       this.message,
       this.scoreNote,

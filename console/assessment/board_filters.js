@@ -6,7 +6,8 @@ import { t } from "../shared/texts.js";
 
 const STATUSES = ["pending", "active", "completed", "expired", "hired"];
 const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
-const FILTERS = ["q", "status", "decision"];
+const HIDDEN_OUTCOMES = ["passed", "failed", "untrusted", "none"];
+const FILTERS = ["q", "status", "decision", "hiddenTests"];
 const SEARCH_DELAY_MS = 250;
 const DEFAULT_SORT = { name: "redeemedAt", order: "desc" };
 
@@ -38,8 +39,9 @@ export function filterForm({ filters, onChange }) {
     "form",
     { class: "filters", role: "search", "aria-label": t("board.title") },
     field(t("board.search"), search),
-    field(t("board.status"), choice("status", STATUSES, "board.statuses", filters.status)),
-    field(t("board.decision"), choice("decision", DECISIONS, "board.decisions", filters.decision)),
+    field(t("board.status"), choice("status", STATUSES, (name) => t(`board.statuses.${name}`), filters.status)),
+    field(t("board.decision"), choice("decision", DECISIONS, (name) => t(`board.decisions.${name}`), filters.decision)),
+    field(t("tests.hidden"), choice("hiddenTests", HIDDEN_OUTCOMES, (name) => t(`board.hiddenOutcomes.${name}`), filters.hiddenTests)),
   );
   const change = () => {
     clearTimeout(timer);
@@ -57,8 +59,8 @@ export function filterForm({ filters, onChange }) {
   return form;
 }
 
-function choice(name, values, labelPrefix, selected) {
-  const options = values.map((value) => h("option", { value, selected: value === selected }, t(`${labelPrefix}.${value}`)));
+function choice(name, values, label, selected) {
+  const options = values.map((value) => h("option", { value, selected: value === selected }, label(value)));
   return h("select", { name }, h("option", { value: "" }, t("board.any")), options);
 }
 

@@ -5,6 +5,7 @@ import { describeFindings } from "../shared/findings.js";
 import { METRICS } from "../shared/metrics.js";
 import { spreadText, totalText } from "../shared/scores.js";
 import { rowElement } from "../shared/table.js";
+import { describeOwn, hiddenCell } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDay, formatRelative, zoneName } from "../shared/time.js";
 import { plainName } from "../shared/untrusted.js";
@@ -23,6 +24,7 @@ export function columns({ name, isBlind, menu }) {
     { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => timeCell(row.completedAt) },
     ...METRICS.map(metricColumn),
     { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, initialOrder: "desc", render: testsCell },
+    { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests) ?? dash() },
     { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
     { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, initialOrder: "desc", render: spreadCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: integrityCell },
@@ -60,9 +62,10 @@ function integrityCell(row) {
   return row.metrics ? describeFindings(row.integrityFindings) : dash();
 }
 
-function testsCell({ testsPassed }) {
-  if (testsPassed === null) return dash();
-  return h("span", { class: testsPassed ? "mark-good" : "mark-bad" }, testsPassed ? t("board.testsPassed") : t("board.testsFailed"));
+function testsCell(row) {
+  if (row.testsPassed === null) return dash();
+  const [text, source] = describeOwn(row);
+  return [h("span", { class: row.testsPassed ? "mark-good" : "mark-bad" }, text), note(source)];
 }
 
 function scoreCell({ score }) {

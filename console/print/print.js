@@ -7,6 +7,7 @@ import { cohortSection, diffSection, workSection } from "./work.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { integrity } from "../session/report_head.js";
 import { renderAsync } from "../shared/states.js";
+import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime, zoneName } from "../shared/time.js";
 import { untrustedName, untrusted } from "../shared/untrusted.js";
@@ -126,20 +127,19 @@ function summary(data) {
       [t("print.closed"), !session.completedAt && session.closedAt && formatDateTime(session.closedAt)],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
-      [t("print.tests"), tests(session)],
+      ...testRows(session),
       [t("print.events"), eventsText(session)],
       [t("print.submission"), submissionText(session.submission)],
     ]),
   );
 }
 
-function tests({ testResult, metrics }) {
-  if (testResult) {
-    const { passed, failed, skipped, note } = testResult;
-    return [t("print.testCounts", { passed, failed, skipped: skipped ?? 0 }), note && ` ${note}`];
-  }
-  const passed = metrics?.testsPassed ?? null;
-  return t(passed === null ? "print.testsUnknown" : passed ? "print.testsPassed" : "print.testsFailed");
+function testRows(session) {
+  const note = session.testResult?.note;
+  return [
+    ...testResults(session).map(([label, result, detail]) => [label, detail ? `${result} (${detail})` : result]),
+    [t("print.testNote"), note && untrusted(note)],
+  ];
 }
 
 function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {

@@ -10,10 +10,10 @@ import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { dotPlot, stripPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
-import { describeTests } from "./report_head.js";
 import { decisionText } from "../scoring/decision.js";
 import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
 import { renderPageAsync } from "../shared/states.js";
+import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { untrustedName } from "../shared/untrusted.js";
@@ -189,10 +189,9 @@ function table(sides, rows) {
   );
 }
 
-/** Describe the test result, with its source. */
+/** List the test results with their sources. */
 function testsText(session) {
-  const [result, detail] = describeTests(session);
-  return [result, detail && h("span", { class: "quiet" }, ` ${detail}`)];
+  return testResults(session).map(([label, result, detail]) => h("div", {}, `${label}: ${result}`, detail && h("span", { class: "quiet" }, ` (${detail})`)));
 }
 
 function finalDiff({ session, diff }) {

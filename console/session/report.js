@@ -9,7 +9,7 @@ import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const TABS = ["timeline", "conversation", "changes", "usage", "decisions", "files", "metrics"];
+const TABS = ["timeline", "conversation", "changes", "tests", "usage", "decisions", "files", "metrics"];
 const TABS_AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
@@ -17,6 +17,7 @@ const MODULES = {
   timeline: () => timeline,
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
+  tests: () => import("./report_tests.js"),
   usage: () => import("./report_usage.js"),
   decisions: () => import("./report_decisions.js"),
   files: () => import("./report_files.js"),
@@ -47,7 +48,7 @@ function createSources(sessionId, signal) {
 }
 
 function page(session, sources, { signal, query, setTitle, can }) {
-  const report = { session, signal, ...sources, eventId: query.get("event") };
+  const report = { session, signal, can, ...sources, eventId: query.get("event") };
   const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
   const tabs = tabBar(report, query.get("tab"));
   renderAsync(findings, report.integrity, (response) => integrity(response, report), t("report.integrity.checking"));

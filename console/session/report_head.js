@@ -7,6 +7,7 @@ import { findingText, isChanged } from "../shared/findings.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText } from "../shared/scores.js";
+import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDuration, formatDateTime, zoneName } from "../shared/time.js";
 import { untrustedName, untrusted } from "../shared/untrusted.js";
@@ -113,7 +114,7 @@ function numbers(session, score) {
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet"), null],
     [t("report.duration"), ...duration(session)],
     [t("report.eventCount"), formatNumber(session.eventCount), uncounted.join(", ")],
-    [t("report.tests"), ...describeTests(session)],
+    ...testResults(session),
     [t("report.teamScore"), score, null],
     [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
     metrics && [
@@ -147,20 +148,6 @@ function duration({ status, metrics }) {
   if (status === "active") return [t("report.notYet"), null];
   const durationMs = metrics?.durationMs ?? null;
   return [durationMs === null ? t("report.unknown") : formatDuration(durationMs / 1000), t("report.durationHint")];
-}
-
-/** Return the test result, and a detail or null. */
-export function describeTests({ testResult, metrics }) {
-  if (testResult) {
-    const { passed, failed } = testResult;
-    // As in the `testsPassed` metric: at least one test must have passed.
-    return [t(passed > 0 && failed === 0 ? "report.testsPassed" : "report.testsFailed"), t("report.testCounts", { passed, failed })];
-  }
-  const passed = metrics?.testsPassed ?? null;
-  return [
-    t(passed === null ? "report.testsUnknown" : passed ? "report.testsPassed" : "report.testsFailed"),
-    passed === null ? null : t("report.testsFromRecording"),
-  ];
 }
 
 /** Load links to the previous and next candidates, ordered by start time. */

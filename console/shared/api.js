@@ -54,6 +54,12 @@ export function post(path, body, { key = crypto.randomUUID(), signal } = {}) {
 }
 
 export const put = (path, body, options = {}) => json("PUT", path, { body, ...options });
+/** Send a file as it is. */
+export async function upload(path, file, type) {
+  const response = await request("PUT", path, { body: file, headers: { "Content-Type": type }, timeoutMs: DOWNLOAD_TIMEOUT_MS });
+  return read(() => response.json());
+}
+
 export const patch = (path, body, options = {}) => json("PATCH", path, { body, ...options });
 export const remove = (path, options = {}) => json("DELETE", path, options);
 
@@ -88,7 +94,8 @@ function saveAs(blob, name) {
 /** Send a request. Throws ApiError. The timeout includes reading the response body. */
 export async function request(method, path, { body, headers = {}, signal, timeoutMs = TIMEOUT_MS } = {}) {
   const options = { method, headers: { ...headers, "X-Proofstone-Console": "1" }, cache: "no-store" };
-  if (body !== undefined) {
+  if (body instanceof Blob) options.body = body;
+  else if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }

@@ -1,0 +1,126 @@
+// Test results and the runs of hidden tests: a tab of the report.
+
+import * as api from "../shared/api.js";
+import { runAction } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { formatNumber } from "../shared/numbers.js";
+import { renderAsync } from "../shared/states.js";
+import { isPending, runMarks, runResult, testResults } from "../shared/tests.js";
+import { has, t } from "../shared/texts.js";
+import { formatDateTime } from "../shared/time.js";
+import { longText, untrusted } from "../shared/untrusted.js";
+
+const REFRESH_MS = 5_000;
+const BATCH_SIZE = 200;
+
+export async function load({ path, signal }) {
+  const runs = await api.all(`${path}/test-runs`, "testRuns", { signal });
+  const shown = runs.find(({ counts }) => counts) ?? runs[0];
+  return { runs, shown: shown && (await loadRun({ path, signal }, shown)) };
+}
+
+const loadRun = async ({ path, signal }, { id }) => (await api.get(`${path}/test-runs/${id}`, { signal })).testRun;
+
+export function render(data, report) {
+  const view = h("div");
+  show(data);
+  return view;
+
+  function show({ runs, shown }) {
+    fill(view, results(report.session, shown, runAgainButton(runs)), shown && runSection(shown), earlierRuns(runs.filter(({ id }) => id !== shown.id), report));
+    if (runs.some(isPending)) setTimeout(() => refresh(runs), REFRESH_MS);
+  }
+
+  /** Wait for pending runs. Unchanged runs stay as they are, with what the user opened. */
+  async function refresh(runs) {
+    if (report.signal.aborted || !view.isConnected) return;
+    const next = await load(report).catch(() => null);
+    const states = (list) => list.map(({ id, state }) => id + state).join();
+    if (next && states(next.runs) !== states(runs)) show(next);
+    else setTimeout(() => refresh(runs), REFRESH_MS);
+  }
+
+  function runAgainButton(runs) {
+    const { closedAt, submission } = report.session;
+    if (!report.can("write") || !closedAt || !submission || runs.some(isPending)) return null;
+    const run = async () => {
+      await api.post(`${report.path}/test-runs`);
+      show(await load(report));
+    };
+    return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, run) }, t(runs.length ? "runs.again" : "runs.run"));
+  }
+}
+
+function pairs(rows) {
+  const filled = rows.filter(([, value]) => value);
+  return h("dl", { class: "pairs" }, filled.map(([name, value, detail]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, detail && h("span", { class: "quiet" }, detail)))));
+}
+
+function results(session, shown, button) {
+  const hasNone = !shown && h("p", { class: "quiet" }, t("runs.none"));
+  const list = pairs(testResults({ ...session, hiddenTests: shown ?? session.hiddenTests }));
+  return h("section", { class: "panel" }, h("h2", {}, t("runs.results")), list, hasNone, button && h("div", { class: "actions" }, button));
+}
+
+function runSection(run) {
+  return h("section", { class: "panel" }, h("h2", {}, t("tests.hidden")), runView(run));
+}
+
+function runView(run) {
+  const { id, name, engine } = run.runner ?? {};
+  const code = (text) => text && h("code", {}, untrusted(text));
+  return [
+    has(`runs.stateTexts.${run.state}`) && h("div", { class: isPending(run) ? "notice" : "notice bad" }, h("p", {}, t(`runs.stateTexts.${run.state}`)), run.reason && longText(run.reason)),
+    run.isComplete === false && h("p", { class: "notice warn" }, t("runs.incomplete")),
+    !run.isCurrent && h("p", { class: "notice warn" }, t("runs.older")),
+    run.inProcess && h("p", { class: "notice warn" }, t("runs.inProcess")),
+    pairs([
+      [t("runs.fields.runner"), id && untrusted([name, engine].filter(Boolean).join(", "))],
+      [t("runs.fields.createdAt"), formatDateTime(run.createdAt)],
+      [t("runs.fields.finishedAt"), run.finishedAt && formatDateTime(run.finishedAt)],
+      [t("runs.fields.attempts"), run.attempts > 1 && run.attempts],
+      [t("runs.fields.submission"), code(run.submissionSha256)],
+      [t("runs.fields.tests"), code(run.testsSha256)],
+      [t("runs.fields.image"), code([run.image, run.imageDigest].filter(Boolean).join(" "))],
+    ]),
+    run.tests?.length > 0 && testTable(run.tests),
+  ];
+}
+
+/** Build the table of tests, those that did not pass first, BATCH_SIZE at a time. */
+function testTable(tests) {
+  const rows = tests.toSorted((a, b) => (a.outcome === "passed") - (b.outcome === "passed"));
+  const body = h("tbody");
+  const more = h("button", { type: "button", class: "secondary", onclick: add }, t("report.conversation.more"));
+  add();
+  const names = ["test", "outcome", "time"].map((name) => h("th", { scope: "col", class: name === "time" ? "numeric" : null }, t(`runs.columns.${name}`)));
+  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("tests.hidden") }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
+
+  function add() {
+    body.append(...rows.splice(0, BATCH_SIZE).map(testRow));
+    more.hidden = !rows.length;
+  }
+}
+
+function testRow({ name, outcome, durationMs, output }) {
+  const mark = { passed: "mark-good", failed: "mark-bad", missing: "mark-bad" }[outcome];
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, h("code", {}, untrusted(name)), output && h("details", {}, h("summary", {}, t("runs.output")), h("div", { class: "event-text code" }, longText(output)))),
+    h("td", {}, h("span", { class: mark }, t(`runs.outcomes.${outcome}`))),
+    h("td", { class: "numeric" }, durationMs === null ? "–" : t("runs.milliseconds", { n: formatNumber(durationMs) })),
+  );
+}
+
+function earlierRuns(runs, report) {
+  if (!runs.length) return null;
+  return h("section", { class: "panel" }, h("h2", {}, t("runs.others")), runs.map((run) => earlierRun(run, report)));
+}
+
+function earlierRun(run, report) {
+  const content = h("div");
+  const open = ({ currentTarget }) => currentTarget.open && !content.firstChild && renderAsync(content, () => loadRun(report, run), runView);
+  const text = [`${formatDateTime(run.createdAt)}: ${runResult(run)}`, runMarks(run)].filter(Boolean).join(", ");
+  return h("details", { class: "test-run", ontoggle: open }, h("summary", {}, text), content);
+}

@@ -1,0 +1,52 @@
+// Test results with their sources (R51): the candidate's last run, the team's result, and the hidden tests.
+
+import { h } from "./dom.js";
+import { t } from "./texts.js";
+
+// States of a run with a result.
+const COUNTED = ["finished", "untrusted"];
+const PENDING = ["waiting", "running"];
+
+export const isPending = ({ state }) => PENDING.includes(state);
+
+/** `9 of 12`, or the state of a run without a result. */
+export function runResult({ state, passed, total }) {
+  return COUNTED.includes(state) && total !== null ? t("tests.passed", { passed, total }) : t(`tests.states.${state}`);
+}
+
+/** List what makes a run's result differ from others: `untrusted, older tests`. */
+export function runMarks({ state, isComplete, isCurrent, inProcess }) {
+  const marks = { untrusted: state === "untrusted", incomplete: isComplete === false, older: !isCurrent, inProcess };
+  return Object.keys(marks).filter((name) => marks[name]).map((name) => t(`tests.marks.${name}`)).join(", ");
+}
+
+/** Describe a result as `[text, detail]`. The detail names the source. */
+function describeHidden(run) {
+  return [runResult(run), [t("tests.sources.runner"), runMarks(run)].filter(Boolean).join(", ")];
+}
+
+function describeTeam({ passed, failed, skipped }) {
+  return [t(skipped ? "tests.countsWithSkipped" : "tests.counts", { passed, failed, skipped }), t("tests.sources.team")];
+}
+
+export function describeOwn({ testsPassed, testsPassedSource }) {
+  return [t(testsPassed ? "tests.outcomes.passed" : "tests.outcomes.failed"), t(`tests.sources.${testsPassedSource}`)];
+}
+
+/** List a session's results: `[label, text, detail]`. The team's result replaces the candidate's in the metrics. */
+export function testResults({ metrics, testResult, hiddenTests }) {
+  const hasOwn = metrics && metrics.testsPassed !== null && !testResult;
+  const results = [
+    hiddenTests && [t("tests.hidden"), ...describeHidden(hiddenTests)],
+    testResult && [t("tests.team"), ...describeTeam(testResult)],
+    hasOwn && [t("tests.own"), ...describeOwn(metrics)],
+  ].filter(Boolean);
+  return results.length ? results : [[t("tests.own"), t("tests.none"), null]];
+}
+
+/** Build a cell of a result's `hiddenTests`, or null. */
+export function hiddenCell(run) {
+  if (!run) return null;
+  const [text, detail] = describeHidden(run);
+  return [text, h("span", { class: "quiet cell-note" }, detail)];
+}
