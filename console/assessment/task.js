@@ -5,8 +5,8 @@ import { confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
 import { describeError, renderPageAsync } from "../shared/states.js";
-import { isPending, runResult } from "../shared/tests.js";
-import { has, t } from "../shared/texts.js";
+import { runResult } from "../shared/tests.js";
+import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
 
@@ -67,7 +67,7 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
     return h(
       "section",
       { class: "panel" },
-      h("h2", {}, t(`task.${kind}.title`), kind === "tests" && file && !file.settings.serve && h("span", { class: "badge" }, t("tests.marks.inProcess"))),
+      h("h2", {}, t(`task.${kind}.title`), kind === "tests" && file && !file.settings.serve && [" ", h("span", { class: "badge" }, t("tests.marks.inProcess"))]),
       h("p", { class: "quiet" }, t(`task.${kind}.hint`)),
       file ? fileDetails(file) : h("p", {}, t("task.noFile")),
       can("write") && [field(t(file ? "task.actions.replace" : "task.actions.upload"), fileInput()), message, file && removeButton()],
@@ -130,9 +130,10 @@ function contentType(kind, name) {
 }
 
 function errorMessage(error) {
-  const details = error.details?.map(({ path, message }) => h("li", {}, untrusted([path.join("."), message].filter(Boolean).join(": "))));
-  const [title, text] = describeError({ __proto__: error, details: [] });
-  return h("div", { class: "notice bad" }, h("strong", {}, title), h("p", {}, untrusted(text)), details?.length > 0 && h("ul", {}, details));
+  const [title, text] = describeError(error);
+  if (!error.details?.length) return h("div", { class: "notice bad" }, h("strong", {}, title), h("p", {}, untrusted(text)));
+  const details = error.details.map(({ path, message }) => h("li", {}, untrusted([path.join("."), message].filter(Boolean).join(": "))));
+  return h("div", { class: "notice bad" }, h("strong", {}, t("errors.fieldsTitle")), h("ul", {}, details));
 }
 
 function pairs(rows) {
@@ -173,7 +174,7 @@ function checkView({ state, isCurrent, problem, names, unstable, runs, createdAt
     h("p", { class: "quiet" }, formatDateTime(createdAt)),
     unstable?.length > 0 && nameList(t("task.check.unstable", { n: unstable.length }), unstable, true),
     names?.length > 0 && nameList(t("task.check.names", { n: names.length }), names),
-    h("ul", {}, (runs ?? []).map((run) => h("li", {}, checkRun(run)))),
+    h("ul", {}, runs.map(checkRun)),
   ];
 }
 
@@ -183,11 +184,5 @@ function nameList(title, names, open = false) {
 }
 
 function checkRun(run) {
-  const failed = (run.tests ?? []).filter(({ outcome }) => outcome !== "passed").map(({ name }) => name);
-  const purpose = has(`task.check.purposes.${run.purpose}`) ? t(`task.check.purposes.${run.purpose}`) : "";
-  return [
-    `${purpose}: ${runResult(run)}`,
-    run.reason && longText(run.reason),
-    !isPending(run) && failed.length > 0 && nameList(t("task.check.failed", { n: failed.length }), failed),
-  ];
+  return h("li", {}, `${t(`task.check.purposes.${run.purpose}`)}: ${runResult(run)}`, run.reason && longText(run.reason));
 }

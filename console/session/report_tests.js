@@ -83,18 +83,18 @@ function runView(run) {
       [t("runs.fields.tests"), code(run.testsSha256)],
       [t("runs.fields.image"), code([run.image, run.imageDigest].filter(Boolean).join(" "))],
     ]),
-    run.tests?.length > 0 && testTable(run.tests),
+    run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`),
   ];
 }
 
 /** Build the table of tests, those that did not pass first, BATCH_SIZE at a time. */
-function testTable(tests) {
+function testTable(tests, label) {
   const rows = tests.toSorted((a, b) => (a.outcome === "passed") - (b.outcome === "passed"));
   const body = h("tbody");
   const more = h("button", { type: "button", class: "secondary", onclick: add }, t("report.conversation.more"));
   add();
   const names = ["test", "outcome", "time"].map((name) => h("th", { scope: "col", class: name === "time" ? "numeric" : null }, t(`runs.columns.${name}`)));
-  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("tests.hidden") }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
+  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
 
   function add() {
     body.append(...rows.splice(0, BATCH_SIZE).map(testRow));

@@ -352,7 +352,6 @@ const texts = {
       older: "A file has changed since this check. Check the task again.",
       unstable: { one: "{n} unstable test, which does not count", other: "{n} unstable tests, which do not count" },
       names: { one: "{n} test counts", other: "{n} tests count" },
-      failed: { one: "{n} did not pass", other: "{n} did not pass" },
       more: "and {n} more",
       purposes: { base: "Repository", reference: "Reference solution" },
     },
@@ -365,7 +364,7 @@ const texts = {
     again: "Run again",
     others: "Other runs",
     stateTexts: {
-      waiting: "Waiting for a runner. If none is running, start one: make runner",
+      waiting: "Waiting for a runner. If none is running, start one with “make runner”, or ask the operator of this service.",
       running: "A runner is running the tests. This page updates itself.",
       untrusted: "Do not rely on this result: the submission probably changed the report.",
       failed: "The runner could not run the tests.",

@@ -68,7 +68,7 @@ def test_a_scored_session_can_be_compared_with_a_running_one(site, team, assessm
     assert {name: summary[name] for name in ("Team score", "Reviewers", "Tests", "Status")} == {
         "Team score": ["2 of 3", "Not scored yet"],
         "Reviewers": ["1 reviewer", "None"],
-        "Tests": ["Failed 4 passed, 1 failed", "No result"],
+        "Tests": ["Test result: 4 passed, 1 failed (team)", "Tests: No result"],
         "Status": ["Completed", "Active"],
     }
     assert visit.shows("has no metrics yet: the session is still running.")
