@@ -13,15 +13,8 @@ import { longText, untrusted } from "../shared/untrusted.js";
 const REFRESH_MS = 5_000;
 const MAX_NAMES = 200;
 const ARCHIVES = [".zip", ".gz", ".tgz"];
-const FILES = { repository: [...ARCHIVES, ".bundle"], tests: ARCHIVES, reference: [...ARCHIVES, ".patch", ".diff"] };
-const TYPES = {
-  ".zip": "application/zip",
-  ".gz": "application/gzip",
-  ".tgz": "application/gzip",
-  ".bundle": "application/x-git-bundle",
-  ".patch": "text/x-patch",
-  ".diff": "text/x-patch",
-};
+const PATCHES = [".patch", ".diff"];
+const FILES = { repository: [...ARCHIVES, ".bundle"], tests: ARCHIVES, reference: [...ARCHIVES, ...PATCHES] };
 
 export async function show(main, { assessmentId }, { can, signal, setTitle }) {
   setTitle(t("task.title"));
@@ -70,23 +63,19 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
       h("h2", {}, t(`task.${kind}.title`), kind === "tests" && file && !file.settings.serve && [" ", h("span", { class: "badge" }, t("tests.marks.inProcess"))]),
       h("p", { class: "quiet" }, t(`task.${kind}.hint`)),
       file ? fileDetails(file) : h("p", {}, t("task.noFile")),
-      can("write") && [field(t(file ? "task.actions.replace" : "task.actions.upload"), fileInput()), message, file && removeButton()],
+      can("write") && [field(t(file ? "task.actions.replace" : "task.actions.upload"), h("input", { type: "file", accept: FILES[kind].join(), onchange: upload })), message, file && removeButton()],
     );
 
-    function fileInput() {
-      const input = h("input", { type: "file", accept: FILES[kind].join(), onchange: upload });
-      return input;
-
-      function upload() {
-        const [chosen] = input.files;
-        if (!chosen) return;
-        fill(message, h("p", { class: "quiet loading" }, t("task.uploading", { size: formatBytes(chosen.size) })));
-        const send = async () => {
-          await api.upload(`${path}/${kind}`, chosen, contentType(kind, chosen.name));
-          await reload(t(`task.${kind}.saved`));
-        };
-        runAction(input, send, showError).then(() => (input.value = ""));
-      }
+    async function upload({ currentTarget: input }) {
+      const [chosen] = input.files;
+      if (!chosen) return;
+      fill(message, h("p", { class: "quiet loading" }, t("task.uploading", { size: formatBytes(chosen.size) })));
+      const send = async () => {
+        await api.upload(`${path}/${kind}`, chosen, contentType(kind, chosen.name));
+        await reload(t(`task.${kind}.saved`));
+      };
+      await runAction(input, send, showError);
+      input.value = "";
     }
 
     function removeButton() {
@@ -126,7 +115,8 @@ function orNull(error) {
 function contentType(kind, name) {
   const suffix = FILES[kind].find((ending) => name.toLowerCase().endsWith(ending));
   if (!suffix) throw new api.ApiError(400, { error: t("task.wrongType", { types: FILES[kind].join(", ") }) });
-  return TYPES[suffix];
+  if (PATCHES.includes(suffix)) return "text/x-patch";
+  return { ".zip": "application/zip", ".bundle": "application/x-git-bundle" }[suffix] ?? "application/gzip";
 }
 
 function errorMessage(error) {

@@ -10,7 +10,6 @@ import { has, t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
 
-const REFRESH_MS = 5_000;
 const BATCH_SIZE = 200;
 
 export async function load({ path, signal }) {
@@ -27,27 +26,20 @@ export function render(data, report) {
   return view;
 
   function show({ runs, shown }) {
-    fill(view, results(report.session, shown, runAgainButton(runs)), shown && runSection(shown), earlierRuns(runs.filter(({ id }) => id !== shown.id), report));
-    if (runs.some(isPending)) setTimeout(() => refresh(runs), REFRESH_MS);
+    fill(view, results(report.session, shown, actionButton(runs)), shown && h("section", { class: "panel" }, h("h2", {}, t("tests.hidden")), runView(shown)), earlierRuns(runs.filter(({ id }) => id !== shown.id), report));
   }
 
-  /** Wait for pending runs. Unchanged runs stay as they are, with what the user opened. */
-  async function refresh(runs) {
-    if (report.signal.aborted || !view.isConnected) return;
-    const next = await load(report).catch(() => null);
-    const states = (list) => list.map(({ id, state }) => id + state).join();
-    if (next && states(next.runs) !== states(runs)) show(next);
-    else setTimeout(() => refresh(runs), REFRESH_MS);
-  }
-
-  function runAgainButton(runs) {
+  /** Build the button that refreshes pending runs, which reads the session each time, or runs the tests again. */
+  function actionButton(runs) {
     const { closedAt, submission } = report.session;
-    if (!report.can("write") || !closedAt || !submission || runs.some(isPending)) return null;
+    const isRunning = runs.some(isPending);
+    if (!isRunning && !(report.can("write") && closedAt && submission)) return null;
     const run = async () => {
-      await api.post(`${report.path}/test-runs`);
+      if (!isRunning) await api.post(`${report.path}/test-runs`);
       show(await load(report));
     };
-    return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, run) }, t(runs.length ? "runs.again" : "runs.run"));
+    const text = t(isRunning ? "report.refresh" : runs.length ? "runs.again" : "runs.run");
+    return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, run) }, text);
   }
 }
 
@@ -60,10 +52,6 @@ function results(session, shown, button) {
   const hasNone = !shown && h("p", { class: "quiet" }, t("runs.none"));
   const list = pairs(testResults({ ...session, hiddenTests: shown ?? session.hiddenTests }));
   return h("section", { class: "panel" }, h("h2", {}, t("runs.results")), list, hasNone, button && h("div", { class: "actions" }, button));
-}
-
-function runSection(run) {
-  return h("section", { class: "panel" }, h("h2", {}, t("tests.hidden")), runView(run));
 }
 
 function runView(run) {

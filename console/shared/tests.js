@@ -25,10 +25,6 @@ function describeHidden(run) {
   return [runResult(run), [t("tests.sources.runner"), runMarks(run)].filter(Boolean).join(", ")];
 }
 
-function describeTeam({ passed, failed, skipped }) {
-  return [t(skipped ? "tests.countsWithSkipped" : "tests.counts", { passed, failed, skipped }), t("tests.sources.team")];
-}
-
 export function describeOwn({ testsPassed, testsPassedSource }) {
   return [t(testsPassed ? "tests.outcomes.passed" : "tests.outcomes.failed"), t(`tests.sources.${testsPassedSource}`)];
 }
@@ -38,7 +34,7 @@ export function testResults({ metrics, testResult, hiddenTests }) {
   const hasOwn = metrics && metrics.testsPassed !== null && !testResult;
   const results = [
     hiddenTests && [t("tests.hidden"), ...describeHidden(hiddenTests)],
-    testResult && [t("tests.team"), ...describeTeam(testResult)],
+    testResult && [t("tests.team"), t(testResult.skipped ? "tests.countsWithSkipped" : "tests.counts", testResult), t("tests.sources.team")],
     hasOwn && [t("tests.own"), ...describeOwn(metrics)],
   ].filter(Boolean);
   return results.length ? results : [[t("tests.own"), t("tests.none"), null]];

@@ -365,7 +365,7 @@ const texts = {
     others: "Other runs",
     stateTexts: {
       waiting: "Waiting for a runner. If none is running, start one with “make runner”, or ask the operator of this service.",
-      running: "A runner is running the tests. This page updates itself.",
+      running: "A runner is running the tests.",
       untrusted: "Do not rely on this result: the submission probably changed the report.",
       failed: "The runner could not run the tests.",
       timed_out: "The tests did not end within the time limit.",
