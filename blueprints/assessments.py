@@ -1,12 +1,15 @@
 """Assessments: create, list, get, update, delete."""
 
+from contextlib import suppress
+
 from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, cursor_page, find, record_task_read, setting, store, with_location
-from errors import AlreadyStarted, NotFound, QuotaExceeded, RepositoryHosted, StoreUnavailable
+from errors import AlreadyStarted, NotFound, QuotaExceeded, RepositoryHosted, StoreUnavailable, TaskIncomplete
 from models import ApiToken, Assessment, CandidateKey, Issue
+from models.tasks import queue
 from ops import problems
 from rules.rows import row_id
 from schemas import assessments as schemas
@@ -35,9 +38,13 @@ def create_assessment(data, prepared):
     """Create an assessment
 
     Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue, also a hosted
-    repository with its hidden tests and reference solution. Later changes to the issue do not affect the assessment.
+    repository with its hidden tests and reference solution, which are then checked. Later changes to the issue do not
+    affect the assessment.
     """
     created = Assessment.create_within_quota(caller, prepared, **data)
+    if created.issue_id:
+        with suppress(TaskIncomplete):
+            queue.start_check(created.organization_id, created.id)
     return {"assessment": find(Assessment, created.id)}
 
 

@@ -5,8 +5,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
-from importlib import import_module
-from typing import IO, Any
+from typing import Any
 
 from flask import Response, current_app, request
 
@@ -15,6 +14,8 @@ from access import audit, auth, caller, concurrency, raises
 from blueprints import Blueprint, find, or_not_found, require_unchanged, store
 from errors import BundleChanged, ClaimLost, InputUnavailable, NotFound, StoreUnavailable, TooLarge
 from git_bundles import Unreadable
+from git_bundles.process import Interrupted
+from git_bundles.repository import export_files
 from models import RunnerToken, TestRun, db
 from models.database import release_connection
 from models.sessions.submissions import GIT, TAR, ZIP
@@ -165,7 +166,7 @@ def get_job_input(job_id, name):
     try:
         require_unchanged(file.object_key, file.size, file.sha256)
         response = _export(file.object_key) if format == GIT else Response(store().chunks(file.object_key))
-    except (NotFound, BundleChanged, TooLarge):
+    except (NotFound, BundleChanged, TooLarge, Interrupted):
         raise InputUnavailable() from None
     except Unreadable as problem:
         raise InputUnavailable(str(problem)) from None
@@ -180,15 +181,10 @@ def _export(object_key: str) -> Response:
         for chunk in store().chunks(object_key):
             bundle.write(chunk)
         bundle.seek(0)
-        _export_files(bundle, output)
-        output.seek(0)
+        export_files(bundle, output)
         response = Response(iter(partial(output.read, CHUNK_BYTES), b""))
         response.call_on_close(stack.pop_all().close)
     return response
-
-
-def _export_files(bundle: IO[bytes], output: IO[bytes]) -> None:
-    import_module("git_bundles.repository").export_files(bundle, output)
 
 
 def _find(job_id: Any) -> TestRun:

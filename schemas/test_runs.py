@@ -3,9 +3,9 @@
 from rules.hidden_tests import FAILED, MISSING, PASSED, SKIPPED
 from schemas.base import Body, PageOf, Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
+from schemas.hidden_tests import RUN_STATES
 from schemas.timestamps import Timestamp
 
-RUN_STATES = ("waiting", "running", "finished", "untrusted", "failed", "timed_out")
 CHECK_STATES = ("running", "ready", "not_ready", "failed")
 OUTCOMES = (PASSED, FAILED, SKIPPED, MISSING)
 ENGINES = ("bubblewrap", "podman", "docker")
