@@ -145,6 +145,8 @@ def make_task(assessment: Any, names: Iterable[str] = ("one", "two"), **settings
             object_key=storage.new_object_key(str(assessment.id)),
             size=1,
             sha256="0" * 64,
+            commit_id="1" * 40 if kind == "repository" else None,
+            file_count=1,
             settings={"version": 1, "command": "make test"} | settings if kind == "tests" else None,
         )
         for kind in ("repository", "tests", "reference")

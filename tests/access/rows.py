@@ -65,9 +65,13 @@ SUCCESS_OVERRIDES = {
     "GET /v1/sessions/<session_id>/bundle/files": 404,
     "PUT /v1/candidate/submission": 415,
     **{
-        f"{method} /v1/{path}/{kind}": 415 if method == "PUT" else 404
-        for method in ("GET", "PUT", "DELETE")
+        f"PUT /v1/{path}/{kind}": 415
         for path in ("assessments/<assessment_id>", "issues/<issue_id>")
+        for kind in ("repository", "tests", "reference")
+    },
+    **{
+        f"{method} /v1/issues/<issue_id>/{kind}": 404
+        for method in ("GET", "DELETE")
         for kind in ("repository", "tests", "reference")
     },
     "POST /v1/sessions/<session_id>/test-runs": 409,  # without a submission

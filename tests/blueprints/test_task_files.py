@@ -249,6 +249,7 @@ def test_files_that_something_refers_to_are_kept(app, clock, reviewer, assessmen
 def test_an_assessment_shares_its_problems_files(app, clock, reviewer, problem, store):
     path = f"/v1/issues/{problem.id}"
     upload_all(reviewer, path)
+    body_of(reviewer.delete(f"{path}/reference"))  # otherwise, the files are kept for a check
     body = {"title": "A", "role": "B", "issueId": str(problem.id)}
     assessment = body_of(reviewer.post("/v1/assessments", body), 201)["assessment"]
     assert assessment["repository"] is not None
@@ -257,10 +258,18 @@ def test_an_assessment_shares_its_problems_files(app, clock, reviewer, problem, 
     assert keys == {file.kind: file.object_key for file in TaskFile.current(problem.id)}
     body_of(reviewer.delete(path))
     remove_unused(app, store, clock)
-    assert stored(store) == 3
+    assert stored(store) == 2
     body_of(reviewer.delete(f"/v1/assessments/{assessment['id']}"))
     remove_unused(app, store, clock)
     assert stored(store) == 0
+
+
+def test_an_assessment_from_a_complete_problem_is_checked(reviewer, problem):
+    upload_all(reviewer, f"/v1/issues/{problem.id}")
+    body = {"title": "A", "role": "B", "issueId": str(problem.id)}
+    assessment = body_of(reviewer.post("/v1/assessments", body), 201)["assessment"]
+    check = body_of(reviewer.get(f"/v1/assessments/{assessment['id']}/tests/check"))["check"]
+    assert (check["state"], len(check["runs"])) == ("running", 6)
 
 
 def test_an_assessment_with_its_own_url_shares_nothing(reviewer, problem, store):

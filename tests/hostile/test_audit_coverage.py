@@ -56,9 +56,8 @@ def test_every_changing_operation_is_recorded_once(world):
     # See test_a_bundle_upload_is_recorded, tests/access/test_sign_ins.py, and in tests/blueprints/ test_submissions.py,
     # test_task_files.py and test_test_runs.py.
     task_files = {
-        f"{verb}{owner}{kind}"
-        for verb in ("receive", "delete")
-        for owner in ("Assessment", "Issue")
+        f"{verb}{kind}"
+        for verb in ("receiveAssessment", "receiveIssue", "deleteIssue")
         for kind in ("Repository", "Tests", "Reference")
     }
     further = {"receiveBundle", "receiveSubmission", "createSignIn", "signOut", "runTests", "checkIssue"}

@@ -88,7 +88,7 @@ def add_events(assessment, count):
         ("candidates", add_sessions, 3),  # token, page, total
         ("assessments/{}/keys", add_sessions, 3),  # token, assessment, page
         ("assessments", add_assessments, 2),  # token, page
-        ("sessions", add_unscored_sessions, 3),  # token, page, total
+        ("sessions", add_unscored_sessions, 4),  # token, page, total, hidden tests
         ("analytics/progress", add_unscored_sessions, 6),  # token, due sessions, funnel, three counts
         ("todo", add_unscored_sessions, 11),
         ("org/tokens", add_tokens, 2),  # token, page
