@@ -12,7 +12,7 @@ rounds ?= 20
 seed ?= 1
 database ?= both
 # Slow tests that measure time or memory, stop shared processes, or run real tools.
-alone := tests/agents/ tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
+alone := tests/agents/ tests/runner/ tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
 	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
 	locked_address memory monitoring pgbouncer reload slow_clients stop_under_load tools upgrade)
 

@@ -165,8 +165,7 @@ class Job:
         )
         self._finish(run, "Testing")
         submission.remove()
-        if submission.progress() == 0:
-            raise EngineError(explain("The submission's sandbox did not start.", submission))
+        self._require_start(submission)
         return self._read_report(run, submission)
 
     def _in_process(self, work: Path, tests: Path) -> tuple[bool, list[dict[str, Any]]]:
@@ -230,12 +229,15 @@ class Job:
         """Wait for the end of a sandbox; raise Stopped or EngineError if it has no result."""
         if not running.wait(self.abort):
             raise Stopped("timed_out", f"{name} took longer than {running.sandbox.seconds} seconds.")
+        self._require_start(running)
+        if running.excess:
+            raise Stopped("finished", running.excess)
+
+    def _require_start(self, running: Running) -> None:
         if running.progress() == 0:
             raise EngineError(explain("The sandbox did not start.", running))
         if running.progress() == 1:
             raise Stopped("finished", explain("The files cannot be unpacked within the limits.", running))
-        if running.excess:
-            raise Stopped("finished", running.excess)
 
     def _read_report(self, run: Running, submission: Running | None = None) -> list[dict[str, Any]]:
         report = run.output(2, reports.MAX_REPORT_BYTES + 1)
