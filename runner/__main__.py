@@ -3,7 +3,6 @@
 import argparse
 import fcntl
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -12,129 +11,126 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
+from runner import EngineError
 from runner.bubblewrap import Bubblewrap
 from runner.client import Client
 from runner.containers import Containers
-from runner.sandboxes import Engine, EngineError
+from runner.sandboxes import Engine
 from runner.worker import Worker, log
 
 PREFIX = "proofstone-runner"
 PROGRAMS = {"podman": "podman", "docker": "docker", "bubblewrap": "bwrap"}
+# Each is also an environment variable, such as RUNNER_TOKEN_FILE.
+OPTIONS = {
+    "url": ("", "the service's address"),
+    "token-file": ("", "a file with the runner token, instead of RUNNER_TOKEN"),
+    "engine": ("auto", "podman, docker or bubblewrap; auto takes the first that is installed"),
+    "runtime": ("", "the containers' OCI runtime, such as runc or runsc"),
+    "image": ("", "the image of tasks that name none"),
+    "jobs": ("1", "jobs at a time"),
+    "folder": (f"{tempfile.gettempdir()}/{PREFIX}", "a folder for the inputs of running jobs"),
+}
 
 
-def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m runner", description="Run hidden tests on submissions.")
-    default = os.environ.get
-    parser.add_argument("--url", default=default("RUNNER_URL"), help="the service's address [RUNNER_URL]")
-    parser.add_argument(
-        "--token-file", type=Path, default=default("RUNNER_TOKEN_FILE"), help="[RUNNER_TOKEN_FILE]"
-    )
-    parser.add_argument("--engine", choices=["auto", *PROGRAMS], default=default("RUNNER_ENGINE", "auto"))
-    parser.add_argument(
-        "--runtime", default=default("RUNNER_RUNTIME"), help="OCI runtime, such as runc or runsc"
-    )
-    parser.add_argument("--image", default=default("RUNNER_IMAGE"), help="image of tasks that name none")
-    parser.add_argument("--jobs", type=int, default=int(default("RUNNER_JOBS", "1")), help="jobs at a time")
-    parser.add_argument("--name", default=default("RUNNER_NAME", socket.gethostname()))
-    parser.add_argument(
-        "--folder", type=Path, default=default("RUNNER_FOLDER", f"{tempfile.gettempdir()}/{PREFIX}")
-    )
-    parser.add_argument("--once", action="store_true", help="run at most one job")
-    arguments = parser.parse_args()
-    arguments.token = os.environ.pop("RUNNER_TOKEN", "")
-    if arguments.token_file:
-        arguments.token = Path(arguments.token_file).read_text().strip()
-    if not re.match(r"https?://[^/]", arguments.url or ""):
-        parser.error("Set RUNNER_URL or --url to the service's address, such as https://proofstone.example.")
-    if not arguments.token.startswith("psr_"):
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m runner", description="Run hidden tests in sandboxes.")
+    for name, (default, text) in OPTIONS.items():
+        variable = f"RUNNER_{name.upper().replace('-', '_')}"
+        parser.add_argument(f"--{name}", default=os.environ.get(variable, default), help=text)
+    parser.add_argument("--once", action="store_true", help="claim once, and run at most one job")
+    options = parser.parse_args()
+    options.token = os.environ.get("RUNNER_TOKEN", "")
+    if options.token_file:
+        options.token = Path(options.token_file).read_text().strip()
+    if not options.url.startswith(("http://", "https://")):
+        parser.error("set RUNNER_URL or --url to the service's address, such as https://proofstone.example")
+    if not options.token.startswith("psr_"):
         parser.error(
-            "Set RUNNER_TOKEN or --token-file to a runner token: `flask runner create NAME` creates one."
+            "set RUNNER_TOKEN or --token-file to a runner token: `flask runner create NAME` creates one"
         )
-    if arguments.engine == "auto":
-        arguments.engine = next((name for name, program in PROGRAMS.items() if shutil.which(program)), None)
-    if not arguments.engine or not shutil.which(PROGRAMS[arguments.engine]):
-        parser.error("Install podman, docker or bubblewrap: a submission runs only in a sandbox.")
-    return arguments
+    if options.engine == "auto":
+        options.engine = next((name for name, program in PROGRAMS.items() if shutil.which(program)), "")
+    if options.engine not in PROGRAMS or not shutil.which(PROGRAMS[options.engine]):
+        parser.error("install podman, docker or bubblewrap: submissions run only in a sandbox")
+    return options
 
 
-def create_engine(name: str, prefix: str, arguments: argparse.Namespace) -> Engine:
+def create_engine(name: str, prefix: str, options: argparse.Namespace) -> Engine:
     if name == "bubblewrap":
         return Bubblewrap(prefix)
-    return Containers(name, prefix, arguments.runtime, arguments.image)
+    return Containers(name, prefix, options.runtime, options.image)
 
 
-def create_folder(arguments: argparse.Namespace) -> tuple[Path, Engine]:
-    """Remove what killed runners left, and return a locked folder and an engine for this one."""
-    base = Path(arguments.folder)
+def create_folder(options: argparse.Namespace) -> tuple[Path, IO[str], Engine]:
+    """Remove what killed runners left. Return a folder for this one, its lock, and an engine."""
+    base = Path(options.folder)
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.geteuid() or base.stat().st_mode & 0o077:
-        raise EngineError(f"{base} must be a folder of the runner's user with mode 700.")
-    with (base / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for folder in base.glob("*/"):
-            with (folder / "lock").open("a") as left:
+        raise EngineError(
+            f"{base} must be a folder of this user with mode 700. Set RUNNER_FOLDER to another one."
+        )
+    with (base / "lock").open("w") as base_lock:
+        fcntl.flock(base_lock, fcntl.LOCK_EX)
+        for left in base.glob("*/"):
+            with (left / "lock").open("w") as lock:
                 try:
-                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                name = (folder / "engine").read_text()
-                create_engine(name, "", arguments).clean(f"{PREFIX}-{folder.name}")
-                shutil.rmtree(folder)
+                create_engine((left / "engine").read_text(), "", options).clean(f"{PREFIX}-{left.name}")
+                shutil.rmtree(left)
         folder = base / secrets.token_hex(4)
         folder.mkdir()
-        (folder / "engine").write_text(arguments.engine)
-        own_lock = (folder / "lock").open("w")
-        fcntl.flock(own_lock, fcntl.LOCK_EX)
-        os.set_inheritable(own_lock.fileno(), False)
-        own_lock_files.append(own_lock)
-    return folder, create_engine(arguments.engine, f"{PREFIX}-{folder.name}", arguments)
-
-
-# Open, and so locked, until the process ends.
-own_lock_files: list = []
+        (folder / "engine").write_text(options.engine)
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock, create_engine(options.engine, f"{PREFIX}-{folder.name}", options)
 
 
 def main() -> int:
-    arguments = read_arguments()
-    if arguments.engine == "bubblewrap" and os.geteuid() != 0:
-        # Become root in a user namespace, which has the other users that sandboxes need.
-        os.environ["RUNNER_TOKEN"] = arguments.token
+    options = read_options()
+    if options.engine == "bubblewrap" and os.geteuid() != 0:
+        # Become root of a user namespace, which has the two users of the sandboxes.
         command = ["unshare", "--user", "--map-root-user", "--map-auto", sys.executable, "-m", "runner"]
         os.execvp(command[0], [*command, *sys.argv[1:]])
+    os.environ.pop("RUNNER_TOKEN", None)
     os.umask(0o077)
     try:
-        folder, engine = create_folder(arguments)
+        folder, lock, engine = create_folder(options)
         engine.check(folder)
     except EngineError as error:
         log(str(error))
         return 1
-    client = Client(arguments.url, arguments.token, arguments.name, engine.name)
     stopping = threading.Event()
-    workers = [
-        Worker(client, engine, folder, stopping) for _ in range(1 if arguments.once else arguments.jobs)
-    ]
+    client = Client(options.url, options.token, socket.gethostname(), engine.name)
+    count = 1 if options.once else int(options.jobs)
+    workers = [Worker(client, engine, folder, stopping) for _ in range(count)]
 
     def stop(*_: object) -> None:
         if stopping.is_set():
-            log("Stopping now: the current jobs are given up.")
             for worker in workers:
                 worker.abort()
-        else:
-            log("Stopping after the current jobs. A second signal stops now.")
-            stopping.set()
+        log(
+            "Stopping now."
+            if stopping.is_set()
+            else "Stopping after the current jobs; a second signal stops now."
+        )
+        stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    log(f"Runner {arguments.name} waits for jobs of {arguments.url} ({engine.name}).")
-    threads = [threading.Thread(target=worker.run, args=(arguments.once,)) for worker in workers]
+    log(f"Waiting for jobs of {options.url} ({engine.name}).")
+    threads = [threading.Thread(target=worker.run, args=(options.once,)) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     engine.clean(f"{PREFIX}-{folder.name}")
     shutil.rmtree(folder)
-    return 1 if any(worker.is_unauthorized for worker in workers) else 0
+    lock.close()
+    return 0 if all(worker.is_authorized for worker in workers) else 1
 
 
 if __name__ == "__main__":

@@ -7,61 +7,43 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from runner.cgroups import Cgroups
-from runner.sandboxes import (
-    SANDBOX_ENVIRONMENT,
-    SCRIPT,
-    SUBMISSION_USER,
-    EngineError,
-    Limits,
-    Running,
-    Sandbox,
-)
+from runner import EngineError
+from runner.cgroups import Cgroups, kill, remove
+from runner.sandboxes import ENVIRONMENT, SCRIPT, SUBMISSION_USER, Running, Sandbox
 from runner.seccomp import ARCHITECTURES, build_filter
 
-# `sh` enters the cgroups before it becomes the sandbox.
-ENTER = 'for group in $GROUPS_; do echo $$ > "$group/cgroup.procs" || exit 1; done; exec "$@"'
+# A shell enters the groups before it becomes the sandbox.
+ENTER = 'for file in $PROCS; do echo $$ > "$file" || exit 1; done; exec "$@"'
+PATH = "PATH=/usr/local/bin:/usr/bin:/bin"
+CHECK_LIMITS = {"memoryMb": 64, "diskMb": 1, "processes": 16, "cpus": 1}
 
 
 class Bubblewrap:
-    """Sandboxes in new namespaces of an unprivileged user of this machine."""
+    """Sandboxes of unprivileged users in namespaces of their own."""
 
     name = "bubblewrap"
 
     def __init__(self, prefix: str):
-        self.prefix = prefix
-        self.cgroups = Cgroups(prefix)
-        self.numbers = count(1)
-        self.system = [
-            argument
-            for name in ("bin", "sbin", "lib", "lib32", "lib64")
-            if (path := Path("/", name)).is_symlink()
-            for argument in ("--symlink", os.readlink(path), f"/{name}")
-        ]
+        self.prefix, self.cgroups, self.numbers = prefix, Cgroups(prefix), count(1)
 
     def check(self, folder: Path) -> None:
         """Raise EngineError unless submissions can run on this machine."""
         if os.uname().machine not in ARCHITECTURES:
-            raise EngineError(
-                f"There is no list of system calls for {os.uname().machine}: use podman or docker."
-            )
+            raise EngineError(f"System calls of {os.uname().machine} are unknown: use podman or docker.")
         self.cgroups.prepare()
-        with tarfile.open(folder / "check.files", "w"):
-            sandbox = Sandbox(
-                name="check",
-                user=SUBMISSION_USER,
-                command="true",
-                limits=Limits(memory_mb=64, disk_mb=1, processes=16, cpus=1),
-                seconds=20,
-                files=folder / "check.files",
-                folders=("/work",),
-                output=folder / "check.output",
-            )
+        files, output = folder / "check.files", folder / "check.output"
+        tarfile.open(files, "w").close()
+        sandbox = Sandbox("check", "true", SUBMISSION_USER, CHECK_LIMITS, 20, None, files, ("/work",), output)
         running = self.start(sandbox)
         running.wait(threading.Event())
         running.remove()
         if running.process.returncode != 0:
-            raise EngineError(f"Bubblewrap cannot start a sandbox: {running.last_output()}")
+            raise EngineError(f"bwrap cannot start a sandbox: {running.tail.decode(errors='replace')}")
+
+    def start(self, sandbox: Sandbox) -> Running:
+        if sandbox.network:
+            raise EngineError("Setup needs network, which only podman and docker can give to a sandbox.")
+        return RunningBubblewrap(self, sandbox)
 
     def image_digest(self, image: str | None) -> str | None:
         return None
@@ -69,60 +51,47 @@ class Bubblewrap:
     def clean(self, prefix: str) -> None:
         self.cgroups.clean(prefix)
 
-    def start(self, sandbox: Sandbox) -> Running:
-        if sandbox.network:
-            raise EngineError("Setup needs network, which only podman and docker can give to a sandbox.")
-        return RunningBubblewrap(self, sandbox)
-
 
 class RunningBubblewrap(Running):
-    """A bwrap process, its cgroup, and the process whose network another sandbox can join."""
+    """A bwrap process and its cgroup."""
 
-    first_process: int
+    # The sandbox's first process, on this machine.
+    first_process = 0
 
     def __init__(self, engine: Bubblewrap, sandbox: Sandbox):
-        self.cgroup = engine.cgroups.create(f"{engine.prefix}-{next(engine.numbers)}", sandbox.limits)
-        enter = ["env", f"GROUPS_={' '.join(map(str, self.cgroup.folders))}", "sh", "-c", ENTER, "sh"]
-        if sandbox.joins:
-            assert isinstance(sandbox.joins, RunningBubblewrap)
+        self.groups = engine.cgroups.create(f"{engine.prefix}-{next(engine.numbers)}", sandbox)
+        procs = " ".join(str(group / "cgroup.procs") for group in self.groups)
+        enter = ["env", f"PROCS={procs}", "sh", "-c", ENTER, "sh"]
+        if isinstance(sandbox.joins, RunningBubblewrap):
             enter += ["nsenter", f"--net=/proc/{sandbox.joins.first_process}/ns/net"]
         info, info_writer = os.pipe()
-        program, program_writer = os.pipe()
-        os.write(program_writer, build_filter())
-        os.close(program_writer)
-        command = [*enter, *command_line(sandbox, engine.system, info_writer, program)]
-        try:
-            super().__init__(sandbox, command, (info_writer, program))
-        finally:
-            os.close(info_writer)
-            os.close(program)
+        seccomp, seccomp_writer = os.pipe()
+        os.write(seccomp_writer, build_filter())
+        os.close(seccomp_writer)
+        command = enter + build_command(sandbox, info_writer, seccomp)
+        super().__init__(sandbox, command, (info_writer, seccomp))
+        os.close(info_writer)
+        os.close(seccomp)
         with os.fdopen(info) as file:
-            text = file.read()
-        # Empty if bwrap failed: its message is the sandbox's output.
-        self.first_process = json.loads(text)["child-pid"] if text else 0
+            # Empty if bwrap failed: the sandbox has not started then, and its output says why.
+            self.first_process = json.loads(file.read() or "{}").get("child-pid", 0)
 
     def kill(self) -> None:
-        # bwrap's first process ends with it, and with that one all others.
+        # The sandbox's first process ends with bwrap, and all others with that one.
         self.process.kill()
-        self.cgroup.kill()
+        for group in self.groups:
+            kill(group)
 
     def remove(self) -> None:
         super().remove()
-        self.cgroup.remove()
+        for group in self.groups:
+            remove(group)
 
 
-def command_line(sandbox: Sandbox, system: list[str], info: int, program: int) -> list[str]:
-    user, size = str(sandbox.user), str(sandbox.limits.disk_bytes)
+def build_command(sandbox: Sandbox, info: int, seccomp: int) -> list[str]:
+    user = str(sandbox.user)
     command = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
-    command += [
-        "prlimit",
-        "--core=0",
-        "--nofile=4096",
-        "env",
-        "-i",
-        "PATH=/usr/bin:/bin:/usr/local/bin",
-        "bwrap",
-    ]
+    command += ["prlimit", "--core=0", "--nofile=4096", "env", "-i", PATH, "bwrap"]
     command += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
     command += [] if sandbox.joins else ["--unshare-net"]
     command += [
@@ -136,20 +105,15 @@ def command_line(sandbox: Sandbox, system: list[str], info: int, program: int) -
         "--hostname",
         "sandbox",
     ]
-    command += ["--die-with-parent", "--new-session", "--info-fd", str(info), "--seccomp", str(program)]
-    command += [
-        "--ro-bind",
-        "/usr",
-        "/usr",
-        *system,
-        "--ro-bind-try",
-        "/etc/alternatives",
-        "/etc/alternatives",
-    ]
-    command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--die-with-parent", "--new-session", "--info-fd", str(info), "--seccomp", str(seccomp)]
+    command += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        command += ["--symlink", os.readlink(link), link] if os.path.islink(link) else []
+    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
+        command += ["--ro-bind-try", path, path]
     for folder in (*sandbox.folders, "/tmp", "/dev/shm"):
-        command += ["--size", size, "--perms", "0755", "--tmpfs", folder]
+        command += ["--size", str(sandbox.disk_bytes), "--tmpfs", folder]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", sandbox.folders[0], "--clearenv"]
-    for name, value in (SANDBOX_ENVIRONMENT | sandbox.environment).items():
+    for name, value in (ENVIRONMENT | sandbox.environment).items():
         command += ["--setenv", name, value]
     return [*command, "--", "sh", "-c", SCRIPT, "sh", sandbox.command, sandbox.collect]

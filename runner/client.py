@@ -2,96 +2,77 @@
 
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
-MAX_WAIT_SECONDS = 20
+from runner import Aborted
+
+CLAIM_SECONDS = 20
+TIMEOUT_SECONDS = 60
 MAX_BACKOFF_SECONDS = 30
 MAX_INPUT_BYTES = 128 << 20
-TIMEOUT_SECONDS = 60
-# Responses of the service itself, or of a proxy before it, that a later attempt can change.
+# A later attempt can succeed.
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+
+Result = TypeVar("Result")
 
 
 class Unauthorized(Exception):
     """The token is invalid or was revoked."""
 
 
-class Lost(Exception):
-    """The job belongs to another claim, or no longer exists."""
-
-
 class Client:
-    """The service, as a runner sees it."""
+    """The service, as a runner sees it. Raises requests.RequestException if a later attempt can succeed."""
 
     def __init__(self, url: str, token: str, name: str, engine: str):
-        self.url, self.name, self.engine = url.rstrip("/"), name, engine
-        self.headers = {"Authorization": f"Bearer {token}"}
+        self.url, self.headers = url.rstrip("/"), {"Authorization": f"Bearer {token}"}
+        self.identity = {"runner": name, "engine": engine}
 
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send one request. Raises requests.RequestException for what a later attempt can change."""
+    def call(self, method: str, path: str, body: Any = None, stream: bool = False) -> requests.Response:
         # A redirect could send the token elsewhere.
-        response = requests.request(
-            method,
-            self.url + path,
-            headers=self.headers,
-            timeout=TIMEOUT_SECONDS,
-            allow_redirects=False,
-            **options,
-        )
-        if response.status_code in TEMPORARY:
-            raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
+        options: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "allow_redirects": False, "stream": stream}
+        response = requests.request(method, self.url + path, headers=self.headers, json=body, **options)
         if response.status_code in (401, 403):
             raise Unauthorized
         if response.status_code in (404, 409):
-            raise Lost
-        if not response.ok or response.is_redirect:
+            raise Aborted
+        if response.status_code in TEMPORARY:
+            raise requests.HTTPError(f"{response.status_code} {response.reason}")
+        if response.status_code not in (200, 204):
             raise ValueError(f"{method} {path}: {response.status_code} {response.text[:500]}")
         return response
 
-    def claim(self, wait_seconds: int) -> dict[str, Any] | None:
-        body = {"runner": self.name, "engine": self.engine, "waitSeconds": wait_seconds}
-        response = self.call("POST", "/v1/runner/jobs/claim", json=body)
+    def claim(self) -> dict[str, Any] | None:
+        response = self.call("POST", "/v1/runner/jobs/claim", self.identity | {"waitSeconds": CLAIM_SECONDS})
         return response.json()["job"] if response.status_code == 200 else None
 
     def heartbeat(self, job: dict[str, Any]) -> None:
-        self.call("POST", f"/v1/runner/jobs/{job['id']}/heartbeat", json={"attempt": job["attempt"]})
+        self.call("POST", f"/v1/runner/jobs/{job['id']}/heartbeat", {"attempt": job["attempt"]})
+
+    def finish(self, job: dict[str, Any], result: dict[str, Any]) -> None:
+        self.call("PUT", f"/v1/runner/jobs/{job['id']}/result", result | {"attempt": job["attempt"]})
 
     def download(self, path: str, target: Path) -> None:
         if not path.startswith("/v1/runner/jobs/"):
-            raise ValueError(f"{path} is not an input's path.")
-        left = MAX_INPUT_BYTES
+            raise ValueError(f"{path} is not the path of an input.")
         with self.call("GET", path, stream=True) as response, target.open("wb") as file:
             for block in response.iter_content(1 << 16):
-                left -= len(block)
-                if left < 0:
-                    raise ValueError(f"{path} is larger than {MAX_INPUT_BYTES >> 20} MiB.")
                 file.write(block)
-            # requests does not notice a body that ends early.
-            expected = response.headers.get("Content-Length")
-            if expected and int(expected) != file.tell() and "Content-Encoding" not in response.headers:
-                raise requests.ConnectionError(f"{path} ended early.")
-
-    def finish(self, job: dict[str, Any], result: dict[str, Any]) -> None:
-        body = result | {"attempt": job["attempt"]}
-        self.call("PUT", f"/v1/runner/jobs/{job['id']}/result", json=body)
+                if file.tell() > MAX_INPUT_BYTES:
+                    raise ValueError(f"{path} is larger than {MAX_INPUT_BYTES >> 20} MiB.")
 
 
-def backoff(attempt: int) -> float:
-    """Return the seconds before the next attempt, with jitter."""
-    return random.uniform(0.5, 1) * min(2**attempt, MAX_BACKOFF_SECONDS)
-
-
-def retry(call: Any, gives_up: threading.Event, log: Any) -> Any:
-    """Call until it succeeds or `gives_up` is set; the last error is raised then."""
+def retry(call: Callable[[], Result], stop: threading.Event, log: Callable[[str], None]) -> Result:
+    """Call until it succeeds. When `stop` is set, the last error is raised."""
     attempt = 0
     while True:
         try:
             return call()
         except requests.RequestException as error:
-            log(f"The service does not answer ({type(error).__name__}: {error}); trying again.")
-            if gives_up.wait(backoff(attempt)):
+            log(f"No answer of the service, trying again: {type(error).__name__}: {error}")
+            if stop.wait(random.uniform(0.5, 1) * min(2**attempt, MAX_BACKOFF_SECONDS)):
                 raise
             attempt += 1

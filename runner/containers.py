@@ -1,31 +1,33 @@
-"""Sandboxes by podman or docker."""
+"""Sandboxes by podman or docker, in images that exist on this machine."""
 
 import subprocess
 from itertools import count
 from pathlib import Path
 
-from runner.sandboxes import ENVIRONMENT, SANDBOX_ENVIRONMENT, SCRIPT, EngineError, Running, Sandbox
+from runner import EngineError
+from runner.sandboxes import ENGINE_ENVIRONMENT, ENVIRONMENT, SCRIPT, Running, Sandbox
 
-SECONDS = 60
+MAX_SECONDS = 60
 
 
 class Containers:
-    """Sandboxes in containers of an image that exists on this machine."""
+    """Sandboxes in containers."""
 
-    def __init__(self, program: str, prefix: str, runtime: str | None, image: str | None):
-        self.name, self.prefix, self.image = program, prefix, image
-        self.program = [program, *(["--runtime", runtime] if runtime and program == "podman" else [])]
-        self.runtime = runtime
+    def __init__(self, name: str, prefix: str, runtime: str | None, image: str | None):
+        self.name, self.prefix, self.runtime, self.image = name, prefix, runtime, image
+        # podman's runtime is an option of every command.
+        self.program = [name, *(["--runtime", runtime] if runtime and name == "podman" else [])]
         self.numbers = count(1)
 
     def call(self, *arguments: str) -> str:
+        command = [*self.program, *arguments]
         try:
             result = subprocess.run(
-                [*self.program, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS
+                command, env=ENGINE_ENVIRONMENT, capture_output=True, text=True, timeout=MAX_SECONDS
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EngineError(f"{self.name} failed: {error}") from error
-        if result.returncode != 0:
+        if result.returncode:
             raise EngineError(f"{self.name} {arguments[0]} failed: {result.stderr.strip()[-500:]}")
         return result.stdout
 
@@ -33,69 +35,26 @@ class Containers:
         """Raise EngineError unless the engine answers."""
         self.call("info")
 
+    def start(self, sandbox: Sandbox) -> Running:
+        return RunningContainer(self, sandbox)
+
     def image_digest(self, image: str | None) -> str | None:
         name = image or self.image
         if not name:
-            raise EngineError("The task names no image. Start the runner with --image.")
+            raise EngineError("The task names no image, and the runner was started without --image.")
         try:
             return self.call("image", "inspect", "--format", "{{.Id}}", name).strip()
         except EngineError as error:
-            raise EngineError(
-                f"Download the image on the runner's machine: {self.name} pull {name}"
-            ) from error
+            raise EngineError(f"The runner lacks the image: `{self.name} pull {name}`.") from error
 
     def clean(self, prefix: str) -> None:
         self.remove(f"^{prefix}-")
 
     def remove(self, pattern: str) -> None:
-        """Kill and remove the containers whose name matches."""
-        if names := self.call("ps", "--all", "--quiet", "--filter", f"name={pattern}").split():
-            self.call("rm", "--force", "--volumes", *names)
-
-    def start(self, sandbox: Sandbox) -> Running:
-        return RunningContainer(self, sandbox)
-
-    def command_line(self, sandbox: Sandbox, name: str) -> list[str]:
-        limits = sandbox.limits
-        command = [
-            *self.program,
-            "run",
-            "--interactive",
-            "--name",
-            name,
-            "--pull",
-            "never",
-            "--log-driver",
-            "none",
-        ]
-        command += ["--user", f"{sandbox.user}:{sandbox.user}", "--cap-drop", "ALL", "--read-only"]
-        command += ["--security-opt", "no-new-privileges", "--ipc", "private", "--stop-signal", "KILL"]
-        command += ["--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)]
-        command += ["--pids-limit", str(limits.processes), "--cpus", str(limits.cpus)]
-        command += [
-            "--ulimit",
-            "core=0:0",
-            "--ulimit",
-            "nofile=4096:4096",
-            "--shm-size",
-            str(limits.disk_bytes),
-        ]
-        if self.name == "podman":
-            command += ["--read-only-tmpfs=false", "--no-hosts", "--image-volume", "ignore"]
-            command += ["--timeout", str(int(sandbox.seconds) + SECONDS)]
-        elif self.runtime:
-            command += ["--runtime", self.runtime]
-        if sandbox.joins:
-            assert isinstance(sandbox.joins, RunningContainer)
-            command += ["--network", f"container:{sandbox.joins.name}"]
-        elif not sandbox.network:
-            command += ["--network", "none"]
-        for folder in (*sandbox.folders, "/tmp"):
-            command += ["--tmpfs", f"{folder}:rw,exec,nosuid,nodev,size={limits.disk_bytes},mode=1777"]
-        for variable, value in (SANDBOX_ENVIRONMENT | sandbox.environment).items():
-            command += ["--env", f"{variable}={value}"]
-        command += ["--workdir", sandbox.folders[0], "--entrypoint", "sh", sandbox.image or self.image or ""]
-        return [*command, "-c", SCRIPT, "sh", sandbox.command, sandbox.collect]
+        """Kill and remove the containers whose name matches, those that joined another's network first."""
+        names = self.call("ps", "--all", "--format", "{{.Names}}", "--filter", f"name={pattern}").split()
+        for name in sorted(names, key=lambda name: -int(name.rpartition("-")[2])):
+            self.call("rm", "--force", "--volumes", name)
 
 
 class RunningContainer(Running):
@@ -103,12 +62,50 @@ class RunningContainer(Running):
 
     def __init__(self, engine: Containers, sandbox: Sandbox):
         self.engine, self.name = engine, f"{engine.prefix}-{next(engine.numbers)}"
-        super().__init__(sandbox, engine.command_line(sandbox, self.name))
+        super().__init__(sandbox, self.build_command(engine, sandbox))
+
+    def build_command(self, engine: Containers, sandbox: Sandbox) -> list[str]:
+        command = [*engine.program, "run", "--interactive", "--name", self.name, "--pull", "never"]
+        command += ["--user", f"{sandbox.user}:{sandbox.user}", "--cap-drop", "ALL", "--read-only"]
+        command += ["--security-opt", "no-new-privileges", "--ipc", "private"]
+        command += ["--memory", str(sandbox.memory_bytes), "--memory-swap", str(sandbox.memory_bytes)]
+        command += ["--pids-limit", str(sandbox.limits["processes"]), "--cpus", str(sandbox.limits["cpus"])]
+        command += [
+            "--ulimit",
+            "core=0:0",
+            "--ulimit",
+            "nofile=4096:4096",
+            "--shm-size",
+            str(sandbox.disk_bytes),
+        ]
+        command += ["--log-driver", "none", "--stop-signal", "KILL"]
+        if engine.name == "podman":
+            command += ["--read-only-tmpfs=false", "--no-hosts", "--image-volume", "ignore"]
+            # Also without the runner, the container ends.
+            command += ["--timeout", str(int(sandbox.seconds) + MAX_SECONDS)]
+        elif engine.runtime:
+            command += ["--runtime", engine.runtime]
+        if isinstance(sandbox.joins, RunningContainer):
+            command += ["--network", f"container:{sandbox.joins.name}"]
+        elif not sandbox.network:
+            command += ["--network", "none"]
+        for folder in (*sandbox.folders, "/tmp"):
+            command += ["--tmpfs", f"{folder}:rw,exec,nosuid,nodev,size={sandbox.disk_bytes},mode=1777"]
+        for name, value in (ENVIRONMENT | sandbox.environment).items():
+            command += ["--env", f"{name}={value}"]
+        command += [
+            "--workdir",
+            sandbox.folders[0],
+            "--entrypoint",
+            "sh",
+            sandbox.image or engine.image or "",
+        ]
+        return [*command, "-c", SCRIPT, "sh", sandbox.command, sandbox.collect]
 
     def kill(self) -> None:
         self.engine.remove(f"^{self.name}$")
 
     def remove(self) -> None:
         super().remove()
-        # Also a container that was still being created.
+        # A container that was still being created was not found before.
         self.kill()

@@ -7,299 +7,226 @@ reports that the test tool did not write.
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner import archives, reports
-from runner.archives import Layer, Unusable, clean, compose
-from runner.sandboxes import (
-    SUBMISSION_USER,
-    TESTS_USER,
-    Aborted,
-    Engine,
-    EngineError,
-    Limits,
-    Running,
-    Sandbox,
-)
+from runner import EngineError, Unusable, reports
+from runner.archives import clean, compose, read_entries
+from runner.sandboxes import SUBMISSION_USER, TESTS_USER, Engine, Running, Sandbox
 
 REPORT = "/report/junit.xml"
-DELETED_FILES = ".deleted"
-MAX_TESTS_BYTES = 256 << 20
-# In-process: files that change how the test tool runs, unless they are hidden files.
+MAX_TESTS_MB = 256
+# A tar file in the reference with the paths that the reference deletes.
+DELETED_PATHS = ".deleted"
+# In-process: the candidate's files that change how the test tool runs, and modules imported in its place.
+PYTEST_FILES = {"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py"}
+PYTEST_MODULES = {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"}
 TOOL_FILES = {
-    "pytest": {"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py"},
-    "node": {".npmrc", ".mocharc.json"},
+    "pytest": PYTEST_FILES | PYTEST_MODULES | {f"{name}.py" for name in PYTEST_MODULES},
+    "node": {".npmrc", "package.json"},
 }
-# In-process: modules beside the tests that would be imported instead of the test tool.
-TOOL_MODULES = ("pytest", "_pytest", "pluggy", "iniconfig", "py", "packaging", "pygments")
-TOOL_ENVIRONMENT = {
-    "pytest": {
-        "PYTEST_ADDOPTS": "-c {} --rootdir=/work -p no:cacheprovider --continue-on-collection-errors",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    },
-    "node": {},
-}
+PYTEST_OPTIONS = "--rootdir=/work -p no:cacheprovider --continue-on-collection-errors"
 
 
-class Stopped(Exception):
-    """The job ends here with this state."""
-
-    def __init__(self, state: str, reason: str):
-        super().__init__(reason)
-        self.state, self.reason = state, reason
+class TimedOut(Exception):
+    """A sandbox took too long."""
 
 
 class Job:
-    """A claimed job with its inputs in `folder`, which is removed by the caller."""
+    """A claimed job with its inputs in `folder`, which the caller removes."""
 
     def __init__(self, job: dict[str, Any], folder: Path, engine: Engine, abort: threading.Event):
         self.settings, self.inputs = job["settings"], job["inputs"]
+        self.limits = self.settings["limits"]
         self.folder, self.engine, self.abort = folder, engine, abort
-        limits = self.settings["limits"]
-        self.limits = Limits(limits["memoryMb"], limits["diskMb"], limits["processes"], limits["cpus"])
         self.running: list[Running] = []
 
     def run(self) -> dict[str, Any]:
-        """Return the body of the result. Raises Aborted."""
-        start = time.monotonic()
-        result: dict[str, Any] = {"state": "finished", "reason": None, "tests": [], "imageDigest": None}
+        """Return the result, as the runner API expects it. Raises Aborted."""
+        start, state, reason = time.monotonic(), "finished", None
+        tests: list[dict[str, Any]] = []
+        digest = None
         try:
-            result["imageDigest"] = self.engine.image_digest(self.settings["image"])
-            is_trusted, result["tests"] = self._run_stages()
-            if not is_trusted:
-                result |= {
-                    "state": "untrusted",
-                    "reason": "The report does not contain the canary tests' outcomes.",
-                }
-        except Stopped as stopped:
-            result |= {"state": stopped.state, "reason": stopped.reason}
+            digest = self.engine.image_digest(self.settings["image"])
+            work, hidden = self.read_inputs()
+            if self.settings["setup"]:
+                work = self.set_up(work)
+            if self.settings["serve"]:
+                tests = self.run_out_of_process(work, hidden)
+            else:
+                tests, is_trusted = self.run_in_process(work, hidden)
+                if not is_trusted:
+                    state, reason = "untrusted", "The report lacks the outcomes of the canary tests."
+        except Unusable as error:
+            reason = str(error)
+        except TimedOut as error:
+            state, reason = "timed_out", str(error)
         except EngineError as error:
-            result |= {"state": "failed", "reason": str(error)}
+            state, reason = "failed", str(error)
         finally:
+            # The sandbox that joined another one's network first.
             for running in reversed(self.running):
                 running.remove()
-        return result | {"durationMs": int((time.monotonic() - start) * 1000)}
+        duration = int((time.monotonic() - start) * 1000)
+        result = {"state": state, "reason": reason, "tests": tests}
+        return result | {"imageDigest": digest, "durationMs": duration}
 
-    def _run_stages(self) -> tuple[bool, list[dict[str, Any]]]:
-        work = self._submission()
-        try:
-            clean(self.folder / "tests.input", "tar.gz", tests := self.folder / "tests.tar", MAX_TESTS_BYTES)
-        except Unusable as error:
-            raise EngineError(f"Hidden tests: {error}") from error
-        if self.settings["setup"]:
-            work = self._set_up(work)
-        if self.settings["serve"]:
-            return True, self._out_of_process(work, tests)
-        return self._in_process(work, tests)
+    def read_inputs(self) -> tuple[Path, Path]:
+        """Return plain tars of the submission, with the reference applied, and of the hidden files."""
+        tars = {}
+        for name, entry in self.inputs.items():
+            if entry:
+                source, target = self.folder / f"{name}.input", self.folder / f"{name}.tar"
+                max_mb = MAX_TESTS_MB if name == "tests" else self.limits["diskMb"]
+                tars[name] = clean(source, entry["format"], target, max_mb)
+        if "reference" not in tars:
+            return tars["work"], tars["tests"]
+        deleted: set[str] = set()
+        for entry, content in read_entries(tars["reference"]):
+            if entry.name == DELETED_PATHS and content:
+                deleted.update(content.read().decode().splitlines())
+        changed = self.folder / "changed.tar"
+        work = (tars["work"], lambda name: None if name in deleted else name)
+        reference = (tars["reference"], lambda name: None if name == DELETED_PATHS else name)
+        return compose(changed, work, reference), tars["tests"]
 
-    def _submission(self) -> Path:
-        """Return a tar of the submission's files, with the reference applied."""
-        work = self.folder / "work.tar"
-        try:
-            clean(self.folder / "work.input", self.inputs["work"]["format"], work, self.limits.disk_bytes)
-        except Unusable as error:
-            raise Stopped("finished", str(error)) from error
-        if not self.inputs["reference"]:
-            return work
-        form, reference = self.inputs["reference"]["format"], self.folder / "reference.tar"
-        try:
-            clean(self.folder / "reference.input", form, reference, self.limits.disk_bytes)
-        except Unusable as error:
-            raise EngineError(f"Reference: {error}") from error
-        deleted = set(archives.read(reference, DELETED_FILES).decode().splitlines())
-        compose(
-            target := self.folder / "applied.tar",
-            [
-                Layer(work, lambda name: None if name in deleted else name),
-                Layer(reference, without(DELETED_FILES)),
-            ],
-        )
-        return target
-
-    def _set_up(self, work: Path) -> Path:
-        """Run the setup command, and return a tar of the submission's files after it."""
-        self._compose("setup", [Layer(work, below("work"))])
-        setup = self._start(
+    def set_up(self, work: Path) -> Path:
+        """Run the setup command on the submission, and return a tar of its files afterwards."""
+        compose(self.folder / "setup.files", (work, below("work")))
+        setup = self.start(
             "setup",
-            command=self.settings["setup"],
-            seconds=self.settings["limits"]["setupSeconds"],
-            folders=("/work",),
+            self.settings["setup"],
+            ("/work",),
+            seconds=self.limits["setupSeconds"],
             collect="tar -cf - -C /work .",
-            # Headers, and the padding of small files
-            max_collected_bytes=2 * self.limits.disk_bytes + (32 << 20),
+            # Contents, headers and padding
+            max_collected_mb=2 * self.limits["diskMb"] + 32,
             network=self.settings["setupNetwork"],
         )
-        self._finish(setup, "Setup")
-        setup.remove()
-        if setup.process.returncode != 0:
-            raise Stopped("finished", explain("Setup failed.", setup))
-        collected, target = self.folder / "collected.tar", self.folder / "ready.tar"
-        with setup.sandbox.output.open("rb") as source, collected.open("wb") as copy:
-            source.seek(2)
-            while block := source.read(1 << 20):
-                copy.write(block)
-        try:
-            clean(collected, "tar", target, self.limits.disk_bytes)
-        except Unusable as error:
-            raise Stopped("finished", f"After setup: {error}") from error
-        return target
+        self.finish(setup)
+        if setup.process.returncode:
+            raise Unusable(explain("Setup failed.", setup))
+        return clean(setup.sandbox.output, "tar", self.folder / "ready.tar", self.limits["diskMb"])
 
-    def _out_of_process(self, work: Path, tests: Path) -> list[dict[str, Any]]:
-        self._compose(
-            "tests", [Layer(tests, lambda name: None if is_in(name, "serve") else f"tests/{name}", True)]
-        )
-        self._compose("submission", [Layer(work, below("work")), Layer(tests, only("serve"), True)])
-        run = self._start(
-            "tests",
-            command=self.settings["command"],
-            user=TESTS_USER,
-            folders=("/tests", "/report"),
-            environment={"REPORT": REPORT},
-            collect=f"cat {REPORT}",
-            max_collected_bytes=reports.MAX_REPORT_BYTES,
-        )
-        run.wait_until_started(self.abort)
-        submission = self._start(
-            "submission", command=self.settings["serve"], folders=("/work", "/serve"), joins=run
-        )
-        self._finish(run, "Testing")
-        submission.remove()
-        self._require_start(submission)
-        return self._read_report(run, submission)
+    def run_out_of_process(self, work: Path, hidden: Path) -> list[dict[str, Any]]:
+        tests_only = (hidden, lambda name: None if is_in(name, "serve") else f"tests/{name}", True)
+        serve_only = (hidden, lambda name: name if name.startswith("serve/") else None, True)
+        compose(self.folder / "tests.files", tests_only)
+        compose(self.folder / "submission.files", (work, below("work")), serve_only)
+        tests = self.start_tests(("/tests", "/report"), TESTS_USER, {"REPORT": REPORT})
+        tests.wait(self.abort, lambda: tests.progress > 0)
+        submission = self.start("submission", self.settings["serve"], ("/work", "/serve"), joins=tests)
+        self.finish(tests, submission)
+        return self.read_report(tests, submission)
 
-    def _in_process(self, work: Path, tests: Path) -> tuple[bool, list[dict[str, Any]]]:
+    def run_in_process(self, work: Path, hidden: Path) -> tuple[list[dict[str, Any]], bool]:
         framework, report = self.settings["framework"], self.settings["report"]
-        layers = [Layer(work, lambda name: None if is_tool_file(name, framework) else f"work/{name}")]
-        layers += [Layer(tests, move(entry)) for entry in self.settings["files"]]
+        layers = [(hidden, move(entry["from"], entry["to"])) for entry in self.settings["files"]]
+        names = [entry.name for layer in layers for entry, _ in read_entries(*layer) if entry.isreg()]
         environment = {"REPORT": f"/work/{report}" if report else REPORT}
-        files: dict[str, bytes] = {}
-        canary = None
+        files, canary = {}, None
         if framework:
-            hidden = [entry.name for layer in layers[1:] for entry, _ in layer.entries() if entry.isreg()]
             canary = reports.Canary(framework)
-            files[f"{test_folder(hidden)}/{canary.file_name}"] = canary.content
-            # The task's own configuration, or none.
-            configuration = "work/pytest.ini" if "work/pytest.ini" in hidden else "report/pytest.ini"
-            if framework == "pytest" and configuration not in hidden:
+            # Beside the first test, where the test tool also looks for others.
+            first = min((name for name in names if "test" in name.rpartition("/")[2]), default="work/test")
+            files[f"{first.rpartition('/')[0]}/{canary.file_name}"] = canary.content
+        if framework == "pytest":
+            configuration = "work/pytest.ini"
+            if configuration not in names:
                 files[configuration] = b"[pytest]\n"
-            values = TOOL_ENVIRONMENT[framework].items()
-            environment |= {name: value.format(f"/{configuration}") for name, value in values}
-        self._compose("tests", layers, files)
-        run = self._start(
-            "tests",
-            command=self.settings["command"],
-            folders=("/work", "/report"),
-            environment=environment,
-            collect='cat "$REPORT"',
-            max_collected_bytes=reports.MAX_REPORT_BYTES,
-        )
-        self._finish(run, "Testing")
-        found = self._read_report(run)
+            environment["PYTEST_ADDOPTS"] = f"-c /{configuration} {PYTEST_OPTIONS}"
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        removed = TOOL_FILES.get(framework, set())
+        own = (work, lambda name: None if is_tool_file(name, removed) else f"work/{name}")
+        compose(self.folder / "tests.files", own, *layers, files=files)
+        tests = self.start_tests(("/work", "/report"), SUBMISSION_USER, environment)
+        self.finish(tests)
+        found = self.read_report(tests)
         if not canary:
-            return True, found
+            return found, True
         others, is_right = canary.remove_from(found)
-        # A run that earns nothing, such as one that crashed, has nothing to distrust.
-        return is_right or not any(test["outcome"] == "passed" for test in others), others
+        # A run that crashed has earned nothing, so that there is nothing to distrust.
+        return others, is_right or all(test["outcome"] != "passed" for test in others)
 
     # -- One sandbox -----------------------------------------------------------------------------------
 
-    def _compose(self, name: str, layers: list[Layer], files: dict[str, bytes] | None = None) -> None:
-        compose(self.folder / f"{name}.files", layers, files)
+    def start_tests(self, folders: tuple[str, ...], user: int, environment: dict[str, str]) -> Running:
+        collect = 'cat "$REPORT"'
+        options = {"collect": collect, "max_collected_mb": reports.MAX_REPORT_MB, "environment": environment}
+        return self.start("tests", self.settings["command"], folders, user, **options)
 
-    def _start(self, name: str, command: str, user: int = SUBMISSION_USER, **options: Any) -> Running:
-        if self.abort.is_set():
-            raise Aborted
-        options.setdefault("seconds", self.settings["limits"]["seconds"])
+    def start(
+        self, name: str, command: str, folders: tuple[str, ...], user: int = SUBMISSION_USER, **options: Any
+    ) -> Running:
         sandbox = Sandbox(
             name=name,
             command=command,
             user=user,
             limits=self.limits,
-            files=self.folder / f"{name}.files",
-            output=self.folder / f"{name}.output",
+            seconds=options.pop("seconds", self.limits["seconds"]),
             image=self.settings["image"],
+            files=self.folder / f"{name}.files",
+            folders=folders,
+            output=self.folder / f"{name}.output",
             **options,
         )
         running = self.engine.start(sandbox)
         self.running.append(running)
         return running
 
-    def _finish(self, running: Running, name: str) -> None:
-        """Wait for the end of a sandbox; raise Stopped or EngineError if it has no result."""
-        if not running.wait(self.abort):
-            raise Stopped("timed_out", f"{name} took longer than {running.sandbox.seconds} seconds.")
-        self._require_start(running)
+    def finish(self, running: Running, *joined: Running) -> None:
+        """Wait for a sandbox's end, and remove it and those that joined its network."""
+        running.wait(self.abort)
         if running.excess:
-            raise Stopped("finished", running.excess)
+            raise Unusable(running.excess)
+        if running.process.poll() is None:
+            raise TimedOut(
+                f"{running.sandbox.name.capitalize()} took longer than {running.sandbox.seconds} seconds."
+            )
+        for each in (*joined, running):
+            each.remove()
+            self.running.remove(each)
+        for each in (running, *joined):
+            if each.progress == 0:
+                raise EngineError(explain("The sandbox did not start.", each))
+            if each.progress == 1:
+                raise Unusable(explain("The files cannot be unpacked within the limits.", each))
 
-    def _require_start(self, running: Running) -> None:
-        if running.progress() == 0:
-            raise EngineError(explain("The sandbox did not start.", running))
-        if running.progress() == 1:
-            raise Stopped("finished", explain("The files cannot be unpacked within the limits.", running))
-
-    def _read_report(self, run: Running, submission: Running | None = None) -> list[dict[str, Any]]:
-        report = run.output(2, reports.MAX_REPORT_BYTES + 1)
-        if not report:
-            raise Stopped("finished", explain("The tests wrote no report.", run, submission))
-        try:
+    def read_report(self, tests: Running, *others: Running) -> list[dict[str, Any]]:
+        if report := tests.sandbox.output.read_bytes():
             return reports.parse(report)
-        except reports.Unreadable as error:
-            raise Stopped("finished", str(error)) from error
+        raise Unusable(explain("The tests wrote no report.", tests, *others))
 
 
-def explain(what: str, *running: Running | None) -> str:
-    """Return a reason with the end of the sandboxes' output."""
-    texts = [f"{each.sandbox.name}: {each.last_output()}" for each in running if each and each.last_output()]
-    return "\n".join([what, *texts])
+def explain(reason: str, *running: Running) -> str:
+    """Return the reason with the end of the sandboxes' output."""
+    outputs = [(each.sandbox.name, each.tail.decode("utf-8", "replace").strip()) for each in running]
+    return "\n".join([reason, *(f"{name}: {text}" for name, text in outputs if text)])
 
 
 def is_in(name: str, folder: str) -> bool:
     return name == folder or name.startswith(f"{folder}/")
 
 
-def below(folder: str):
+def below(folder: str) -> Callable[[str], str]:
     return lambda name: f"{folder}/{name}"
 
 
-def only(folder: str):
-    return lambda name: name if is_in(name, folder) and name != folder else None
-
-
-def without(path: str):
-    return lambda name: None if name == path else name
-
-
-def move(entry: dict[str, str]):
-    """Return the renaming for an entry of `files`: {"from": "tests", "to": "tests"}."""
-    source, target = entry["from"].strip("/"), entry["to"].strip("/")
+def move(source: str, target: str) -> Callable[[str], str | None]:
+    """Return the new names for an entry of `files`, which moves a file or folder to a place below /work."""
+    source, target = source.strip("./"), target.strip("./")
 
     def rename(name: str) -> str | None:
-        if name == "tests.json":
+        if name == "tests.json" or (source and not is_in(name, source)):
             return None
-        if source in (".", ""):
-            inner = name
-        elif is_in(name, source):
-            inner = name[len(source) + 1 :]
-        else:
-            return None
-        return "/".join(part for part in ("work", target, inner) if part not in ("", "."))
+        inner = name[len(source) :].strip("/")
+        return "/".join(part for part in ("work", target, inner) if part)
 
     return rename
 
 
-def is_tool_file(name: str, framework: str | None) -> bool:
-    """Return whether a candidate's file would change how the test tool runs."""
-    if not framework:
-        return False
-    first = name.partition("/")[0].removesuffix(".py")
-    return name.rpartition("/")[2] in TOOL_FILES[framework] or (
-        framework == "pytest" and first in TOOL_MODULES
-    )
-
-
-def test_folder(hidden: list[str]) -> str:
-    """Return the folder of the first hidden test file, where the test tool also finds the canaries."""
-    tests = [name for name in sorted(hidden) if "test" in name.rpartition("/")[2]]
-    return tests[0].rpartition("/")[0] if tests else "work"
+def is_tool_file(name: str, removed: set[str]) -> bool:
+    """Return whether a candidate's file could change how the test tool runs. Installed packages stay."""
+    parts = name.split("/")
+    return parts[-1] in removed or parts[0] in removed

@@ -1,82 +1,62 @@
 """A sandbox: what runs in it, and its process on this machine.
 
-A sandbox gets its files as a tar on standard input and unpacks them into its own memory. Its standard output is two
-line breaks (it started; the files are unpacked) and then the collected result; the command's own output goes to
-standard error. No file of a sandbox exists on this machine, except these two streams.
+A sandbox reads its files as a tar from standard input and unpacks them into its own memory. It writes two line breaks
+to standard output (it started; the files are unpacked), then what `collect` prints. The output of the task's command
+goes to standard error. These streams are all that a sandbox shares with the machine.
 """
 
 import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-# $1 is the task's command, $2 collects the result. `sh` of the command must not inherit the collected output.
+from runner import Aborted
+
+# $1 is the task's command, $2 collects the result.
 SCRIPT = 'echo; tar -xf - -C / >&2 || exit 97; echo; exec </dev/null; sh -c "$1" >&2; code=$?; eval "$2"; exit $code'
-MAX_OUTPUT_BYTES = 16 << 20
-TAIL_BYTES = 2000
 SUBMISSION_USER, TESTS_USER = 64701, 64702
-# Nothing of the runner's environment, which can contain its token, the service's address, and proxies.
-ENVIRONMENT = {
-    name: os.environ[name]
-    for name in ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST")
-    if name in os.environ
-} | {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-SANDBOX_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
-    "LANG": "C.UTF-8",
-    "CI": "true",
-}
-
-
-class EngineError(Exception):
-    """The sandbox could not be started, with the reason."""
-
-
-class Aborted(Exception):
-    """The job belongs to another claim, or the runner stops."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one sandbox. Its files are in memory, so `disk_mb` is memory in addition."""
-
-    memory_mb: int
-    disk_mb: int
-    processes: int
-    cpus: float
-
-    @property
-    def memory_bytes(self) -> int:
-        return (self.memory_mb + self.disk_mb) << 20
-
-    @property
-    def disk_bytes(self) -> int:
-        return self.disk_mb << 20
+MAX_OUTPUT_MB = 16
+TAIL_BYTES = 2000
+# Engines get nothing else of the runner's environment, which can contain its token and the service's address.
+PASSED = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST")
+ENGINE_ENVIRONMENT = {name: os.environ[name] for name in PASSED if name in os.environ}
+ENGINE_ENVIRONMENT["PODMAN_IGNORE_CGROUPSV1_WARNING"] = "1"
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "CI": "true"}
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One command and its surroundings."""
+    """One command and its surroundings. `limits` are those of tests.json."""
 
     name: str
-    user: int
     command: str
-    limits: Limits
+    user: int
+    limits: dict[str, Any]
     seconds: float
+    image: str | None
+    # The tar for standard input, the folders that it is unpacked to, and the file for the collected output.
     files: Path
     folders: tuple[str, ...]
     output: Path
     collect: str = "true"
-    max_collected_bytes: int = 0
+    max_collected_mb: int = 0
     environment: dict[str, str] = field(default_factory=dict)
-    image: str | None = None
-    # Network is only for setup commands. `joins` shares the loopback network of another sandbox.
+    # Network, for setup commands only, or the loopback network of another sandbox.
     network: bool = False
     joins: "Running | None" = None
+
+    @property
+    def disk_bytes(self) -> int:
+        return self.limits["diskMb"] << 20
+
+    @property
+    def memory_bytes(self) -> int:
+        """Files are in memory, so they count in addition."""
+        return (self.limits["memoryMb"] << 20) + self.disk_bytes
 
 
 class Engine(Protocol):
@@ -91,91 +71,61 @@ class Engine(Protocol):
 
 
 class Running:
-    """A sandbox's process. Subclasses add what must be removed at the end."""
+    """A sandbox's process. `kill` ends all of its processes, and can be called again."""
 
     def __init__(self, sandbox: Sandbox, command: list[str], pass_fds: tuple[int, ...] = ()):
         self.sandbox = sandbox
-        self.excess: str | None = None
-        self.started = threading.Event()
-        self.tail = b""
+        self.progress, self.tail, self.excess = 0, b"", ""
         self.deadline = time.monotonic() + sandbox.seconds
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with sandbox.files.open("rb") as files:
             self.process = subprocess.Popen(
                 command,
                 stdin=files,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=ENVIRONMENT,
+                env=ENGINE_ENVIRONMENT,
                 pass_fds=pass_fds,
                 start_new_session=True,
+                **pipes,
             )
-        self.readers = [threading.Thread(target=read) for read in (self._collect, self._follow)]
+        self.readers = [threading.Thread(target=read) for read in (self._read_result, self._read_output)]
         for reader in self.readers:
             reader.start()
 
-    def _collect(self) -> None:
+    def kill(self) -> None:
+        raise NotImplementedError
+
+    def _read_result(self) -> None:
         assert self.process.stdout
-        left = self.sandbox.max_collected_bytes + 2
-        with self.sandbox.output.open("wb") as output:
-            while data := _read(self.process.stdout):
-                output.write(data[:left])
-                output.flush()
-                self.started.set()
-                left -= len(data)
-                if left < 0:
-                    self._exceeded("The result is too large.")
-                    break
-        self.process.stdout.close()
+        with self.process.stdout as stream, self.sandbox.output.open("wb") as output:
+            while self.progress < 2 and os.read(stream.fileno(), 1) == b"\n":
+                self.progress += 1
+            self._copy(stream, output.write, self.sandbox.max_collected_mb, "result")
 
-    def _follow(self) -> None:
+    def _read_output(self) -> None:
         assert self.process.stderr
-        left = MAX_OUTPUT_BYTES
-        while data := _read(self.process.stderr):
-            self.tail = (self.tail + data)[-TAIL_BYTES:]
+        with self.process.stderr as stream:
+            self._copy(stream, self._keep, MAX_OUTPUT_MB, "output")
+
+    def _keep(self, data: bytes) -> None:
+        self.tail = (self.tail + data)[-TAIL_BYTES:]
+
+    def _copy(self, stream: IO[bytes], write: Callable[[bytes], Any], max_mb: int, what: str) -> None:
+        """Read to the end, because engines wait for their reader, but keep only `max_mb`."""
+        left = max_mb << 20
+        while data := os.read(stream.fileno(), 65536):
             left -= len(data)
-            if left < 0:
-                self._exceeded(f"The output is larger than {MAX_OUTPUT_BYTES >> 20} MiB.")
-                break
-        self.process.stderr.close()
+            if left >= 0:
+                write(data)
+            else:
+                self.excess = f"The {what} is larger than {max_mb} MiB."
 
-    def _exceeded(self, reason: str) -> None:
-        self.excess = reason
-        self.kill()
-
-    def wait(self, abort: threading.Event) -> bool:
-        """Wait for the end. Returns False if the time was over; the sandbox is killed then."""
-        while self.process.poll() is None:
+    def wait(self, abort: threading.Event, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait for the end, the deadline, too much output, or `is_over`. Raises Aborted."""
+        while self.process.poll() is None and time.monotonic() < self.deadline and not self.excess:
+            if is_over():
+                return
             if abort.wait(0.02):
                 raise Aborted
-            if time.monotonic() > self.deadline:
-                self.kill()
-                return False
-        for reader in self.readers:
-            reader.join(10)
-        return True
-
-    def wait_until_started(self, abort: threading.Event) -> None:
-        while (
-            not self.started.wait(0.02) and self.process.poll() is None and time.monotonic() < self.deadline
-        ):
-            if abort.is_set():
-                raise Aborted
-
-    def progress(self) -> int:
-        """Return 0 if the sandbox did not start, 1 if its files were not unpacked, else 2."""
-        return 2 if self.output(0, 2) == b"\n\n" else len(self.output(0, 1))
-
-    def output(self, start: int, size: int) -> bytes:
-        with self.sandbox.output.open("rb") as output:
-            output.seek(start)
-            return output.read(size)
-
-    def last_output(self) -> str:
-        return self.tail.decode("utf-8", "replace").strip()
-
-    def kill(self) -> None:
-        """End all processes. Can be called again, and from any thread."""
-        raise NotImplementedError
 
     def remove(self) -> None:
         """End all processes and remove everything that belongs to the sandbox."""
@@ -184,11 +134,4 @@ class Running:
             time.sleep(0.05)
             self.kill()
         for reader in self.readers:
-            reader.join(10)
-
-
-def _read(stream: IO[Any]) -> bytes:
-    try:
-        return os.read(stream.fileno(), 65536)
-    except OSError:
-        return b""
+            reader.join()

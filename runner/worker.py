@@ -1,4 +1,4 @@
-"""Claim jobs, run them, report their results."""
+"""Claim jobs, run them, and report their results."""
 
 import shutil
 import sys
@@ -11,9 +11,10 @@ from typing import Any
 
 import requests
 
-from runner.client import MAX_WAIT_SECONDS, Client, Lost, Unauthorized, retry
+from runner import Aborted
+from runner.client import Client, Unauthorized, retry
 from runner.jobs import Job
-from runner.sandboxes import Aborted, Engine
+from runner.sandboxes import Engine
 
 
 def log(text: str) -> None:
@@ -25,27 +26,23 @@ class Worker:
 
     def __init__(self, client: Client, engine: Engine, folder: Path, stopping: threading.Event):
         self.client, self.engine, self.folder, self.stopping = client, engine, folder, stopping
-        self.lost = threading.Event()
-        self.is_unauthorized = False
+        self.aborting = threading.Event()
+        self.is_authorized = True
 
     def abort(self) -> None:
         """Give the current job up. Its lease expires, and another runner claims it."""
-        self.stopping.set()
-        self.lost.set()
+        self.aborting.set()
 
     def run(self, is_once: bool = False) -> None:
         try:
             while not self.stopping.is_set():
-                job = retry(lambda: self.client.claim(MAX_WAIT_SECONDS), self.stopping, log)
-                if job:
+                if job := retry(self.client.claim, self.stopping, log):
                     self.run_job(job)
                 if is_once:
                     return
         except Unauthorized:
-            log(
-                "The service rejects the token: it is invalid or was revoked. Create one with `flask runner create`."
-            )
-            self.is_unauthorized = True
+            log("The token is invalid or was revoked. `flask runner create` creates one.")
+            self.is_authorized = False
             self.stopping.set()
         except requests.RequestException:
             log("Stopped without an answer of the service.")
@@ -54,33 +51,33 @@ class Worker:
         log(f"Job {job['id']}: {job['purpose']}, attempt {job['attempt']}.")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         done = threading.Event()
-        heart = threading.Thread(target=self._beat, args=(job, done))
+        heart = threading.Thread(target=self.send_heartbeats, args=(job, done))
         heart.start()
         try:
-            for name, source in job["inputs"].items():
-                if source:
-                    download = partial(self.client.download, source["url"], folder / f"{name}.input")
-                    retry(download, self.lost, log)
-            result = Job(job, folder, self.engine, self.lost).run()
-            retry(lambda: self.client.finish(job, result), self.lost, log)
+            for name, entry in job["inputs"].items():
+                if entry:
+                    download = partial(self.client.download, entry["url"], folder / f"{name}.input")
+                    retry(download, self.aborting, log)
+            result = Job(job, folder, self.engine, self.aborting).run()
+            retry(partial(self.client.finish, job, result), self.aborting, log)
             log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {result['reason'] or ''}")
-        except (Lost, Aborted, requests.RequestException):
-            log(f"Job {job['id']}: given up. Another claim runs it.")
+        except (Aborted, requests.RequestException):
+            log(f"Job {job['id']}: given up. It belongs to another claim, or its lease expires.")
         except (ValueError, KeyError, TypeError, OSError) as error:
-            # A job that this version cannot run, or a full disk: its lease expires.
+            # This runner cannot run it, such as one of a newer service or with a full disk. Its lease expires.
             log(f"Job {job['id']}: {type(error).__name__}: {error}")
         finally:
             done.set()
             heart.join()
-            self.lost.clear()
+            self.aborting.clear()
             shutil.rmtree(folder)
 
-    def _beat(self, job: dict[str, Any], done: threading.Event) -> None:
+    def send_heartbeats(self, job: dict[str, Any], done: threading.Event) -> None:
         while not done.wait(job["leaseSeconds"] / 3):
             try:
                 self.client.heartbeat(job)
-            except (Lost, Unauthorized):
-                self.lost.set()
-                return
+            except (Aborted, Unauthorized):
+                return self.abort()
             except requests.RequestException:
                 continue
+        return None

@@ -5,7 +5,9 @@ of two random numbers. Each attack is the body of `attack(...)`; `main.py` calls
 with the sum, so that every passed test would be unearned.
 """
 
-MAIN = '''
+# ruff: noqa: E501
+
+MAIN = """
 import ctypes, http.server, os, pathlib, signal, socket, subprocess, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -25,10 +27,10 @@ try:
 except BaseException as error:
     RESULT = repr(error)
 http.server.HTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
-'''
+"""
 
 # The hidden tests. "evidence" always fails with the submission's answer as its output.
-RUN = '''
+RUN = """
 import os, random, time, urllib.request
 from xml.sax.saxutils import escape
 MARKER = "HIDDEN" + "MARKER"
@@ -46,8 +48,12 @@ failure = "" if answer == str(a + b) else "<failure>wrong</failure>"
 with open(os.environ["REPORT"], "w") as report:
     report.write(f'<testsuite><testcase name="evidence"><failure>{answer}</failure></testcase>'
                  f'<testcase name="sum">{failure}</testcase></testsuite>')
-'''
-HIDDEN = {"run.py": RUN, "HIDDENMARKER.txt": "HIDDENMARKER", "serve/serve.py": "import runpy; runpy.run_path('/work/main.py')"}
+"""
+HIDDEN = {
+    "run.py": RUN,
+    "HIDDENMARKER.txt": "HIDDENMARKER",
+    "serve/serve.py": "import runpy; runpy.run_path('/work/main.py')",
+}
 
 SEARCH = """
 def search(*words):
@@ -96,7 +102,7 @@ return f"reached {reached}"
         r"reached \[\]",
     ),
     "names": ('return socket.getaddrinfo("localhost.example", 80)', "gaierror"),
-    "hidden files": (SEARCH + 'return f"found {search(chr(72) + \'IDDENMARKER\')}"', r"found \[\]"),
+    "hidden files": (SEARCH + "return f\"found {search(chr(72) + 'IDDENMARKER')}\"", r"found \[\]"),
     "token": (SEARCH + "return f\"found {search('psr' + '_', str({port}))}\"", r"found \[\]"),
     "processes": (
         """
@@ -361,7 +367,10 @@ except OSError:
 """,
         "closed",
     ),
-    "report in the answer": ("return '</failure></testcase><testcase name=\"sum\"/><testcase><failure>'", "testcase name"),
+    "report in the answer": (
+        "return '</failure></testcase><testcase name=\"sum\"/><testcase><failure>'",
+        "testcase name",
+    ),
     "deep folders": (
         """
 for _ in range(3000):
@@ -389,19 +398,30 @@ SEEN = "\npathlib.Path('/work/seen').write_text(str(seen))\nreturn seen"
 # Name: (body of attack in the setup command, state, pattern of the evidence or the reason).
 SETUPS = {
     "hidden files": (
-        SEARCH + "\nseen = f\"{search(chr(72) + 'IDDENMARKER')} {[os.path.exists(p) for p in ('/tests', '/serve', '/report')]}\"" + SEEN,
+        SEARCH
+        + "\nseen = f\"{search(chr(72) + 'IDDENMARKER')} {[os.path.exists(p) for p in ('/tests', '/serve', '/report')]}\""
+        + SEEN,
         "finished",
         r"^\[\] \[False, False, False\]",
     ),
     "network": (
-        "\ntry:\n    socket.create_connection(('{address}', {port}), 1)\n    seen = 'reached'\nexcept OSError:\n    seen = 'closed'" + SEEN,
+        "\ntry:\n    socket.create_connection(('{address}', {port}), 1)\n    seen = 'reached'\nexcept OSError:\n    seen = 'closed'"
+        + SEEN,
         "finished",
         "^closed",
     ),
-    "daemon": ("seen = 'started'\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3600)" + SEEN, "finished", "^started"),
+    "daemon": (
+        "seen = 'started'\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3600)" + SEEN,
+        "finished",
+        "^started",
+    ),
     "endless loop": ("while True:\n    pass", "timed_out", "Setup took longer than 5 seconds"),
     "failure": ("print('broken')\nos._exit(3)", "finished", "Setup failed"),
-    "no files": ("subprocess.run(['sh', '-c', 'cd /work && python3 -c \"import shutil; shutil.rmtree(chr(46))\"'])\nreturn 1", "finished", ".*"),
+    "no files": (
+        "subprocess.run(['sh', '-c', 'cd /work && python3 -c \"import shutil; shutil.rmtree(chr(46))\"'])\nreturn 1",
+        "finished",
+        ".*",
+    ),
     # The pipe belongs to the runner's user, so it cannot be opened again.
     "false archive": (
         """
@@ -426,7 +446,8 @@ for name in os.listdir("/proc"):
         "Setup failed|cannot be read|entries|MiB|too large",
     ),
     "devices and links": (
-        "os.mkfifo('/work/fifo')\nos.symlink('/serve', '/work/serve')\nos.link('/work/main.py', '/work/hard')\nseen = 'made'" + SEEN,
+        "os.mkfifo('/work/fifo')\nos.symlink('/serve', '/work/serve')\nos.link('/work/main.py', '/work/hard')\nseen = 'made'"
+        + SEEN,
         "finished",
         "^made",
     ),
@@ -436,9 +457,14 @@ ADD = "def add(a, b):\n    return 0\n"
 FORGED = '<testsuite><testcase classname="tests.test_sum" name="test_sum" time="0.1"/></testsuite>'
 WRITE = "import os\nopen(os.environ['REPORT'], 'w').write({!r})\nos._exit(0)\n"
 PASS_ALL = "import pytest\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport():\n    (yield).get_result().outcome = 'passed'\n"
-BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + "".join(
-    f'<!ENTITY {name} "{f"&{previous};" * 10}">' for previous, name in zip("abcdefgh", "bcdefghi", strict=True)
-) + ']><testsuite><testcase name="test_sum">&i;</testcase></testsuite>'
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(
+        f'<!ENTITY {name} "{f"&{previous};" * 10}">'
+        for previous, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    + ']><testsuite><testcase name="test_sum">&i;</testcase></testsuite>'
+)
 
 # Name: (framework, files, state).
 IN_PROCESS = {
@@ -448,52 +474,106 @@ IN_PROCESS = {
         {"app.py": ADD + "import _pytest.python\n_pytest.python.Function.runtest = lambda self: None\n"},
         "untrusted",
     ),
-    "patched assert": (
+    "conftest": (
         "pytest",
-        {"app.py": ADD + "import sys\nsys.modules['test_sum'] = sys.modules['__main__']\nclass Equal(int):\n    __eq__ = lambda *_: False\n"},
+        {"app.py": ADD, "conftest.py": PASS_ALL, "tests/conftest.py": PASS_ALL},
         "finished",
     ),
-    "conftest": ("pytest", {"app.py": ADD, "conftest.py": PASS_ALL, "tests/conftest.py": PASS_ALL}, "finished"),
-    "pytest.ini": ("pytest", {"app.py": ADD, "cheat.py": PASS_ALL, "pytest.ini": "[pytest]\naddopts = -p cheat\n"}, "finished"),
+    "pytest.ini": (
+        "pytest",
+        {"app.py": ADD, "cheat.py": PASS_ALL, "pytest.ini": "[pytest]\naddopts = -p cheat\n"},
+        "finished",
+    ),
     "pyproject.toml": (
         "pytest",
-        {"app.py": ADD, "cheat.py": PASS_ALL, "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-p cheat'\n"},
+        {
+            "app.py": ADD,
+            "cheat.py": PASS_ALL,
+            "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-p cheat'\n",
+        },
         "finished",
     ),
     "setup.cfg and tox.ini": (
         "pytest",
-        {"app.py": ADD, "cheat.py": PASS_ALL, "setup.cfg": "[tool:pytest]\naddopts = -p cheat\n", "tox.ini": "[pytest]\naddopts = -p cheat\n"},
+        {
+            "app.py": ADD,
+            "cheat.py": PASS_ALL,
+            "setup.cfg": "[tool:pytest]\naddopts = -p cheat\n",
+            "tox.ini": "[pytest]\naddopts = -p cheat\n",
+        },
         "finished",
     ),
     "sitecustomize": (
         "pytest",
-        {"app.py": ADD, "sitecustomize.py": WRITE.format(FORGED), "usercustomize.py": WRITE.format(FORGED), "x.pth": "import os; os._exit(0)\n"},
+        {
+            "app.py": ADD,
+            "sitecustomize.py": WRITE.format(FORGED),
+            "usercustomize.py": WRITE.format(FORGED),
+            "x.pth": "import os; os._exit(0)\n",
+        },
         "finished",
     ),
     "module named pytest": (
         "pytest",
-        {"app.py": ADD, "pytest.py": WRITE.format(FORGED), "_pytest/__init__.py": WRITE.format(FORGED), "pluggy/__init__.py": WRITE.format(FORGED)},
+        {
+            "app.py": ADD,
+            "pytest.py": WRITE.format(FORGED),
+            "_pytest/__init__.py": WRITE.format(FORGED),
+            "pluggy/__init__.py": WRITE.format(FORGED),
+        },
         "finished",
     ),
-    "own hidden file": ("pytest", {"app.py": ADD, "tests/test_sum.py": "def test_sum():\n    pass\n"}, "finished"),
+    "own hidden file": (
+        "pytest",
+        {"app.py": ADD, "tests/test_sum.py": "def test_sum():\n    pass\n"},
+        "finished",
+    ),
     "link instead of the tests": (
         "pytest",
         {"app.py": ADD, "own/test_sum.py": "def test_sum():\n    pass\n", "tests": "LINK own"},
         "finished",
     ),
     "entity bomb": ("pytest", {"app.py": WRITE.format(BOMB)}, "finished"),
-    "huge report": ("pytest", {"app.py": WRITE.format("<testsuite>" + "<testcase/>" * 900_000).replace("')", "' )")}, "finished"),
+    "huge report": (
+        "pytest",
+        {"app.py": WRITE.format("<testsuite>" + "<testcase/>" * 900_000).replace("')", "' )")},
+        "finished",
+    ),
     "deep report": ("pytest", {"app.py": WRITE.format("<a>" * 200_000)}, "finished"),
-    "report is a link": ("pytest", {"app.py": "import os\nos.symlink('/proc/1/environ', os.environ['REPORT'])\nos._exit(0)\n"}, "finished"),
-    "report is endless": ("pytest", {"app.py": "import os\nos.symlink('/dev/zero', os.environ['REPORT'])\nos._exit(0)\n"}, "finished"),
-    "report is a pipe": ("pytest", {"app.py": "import os\nos.mkfifo(os.environ['REPORT'])\nos._exit(0)\n"}, "timed_out"),
-    "report is a folder": ("pytest", {"app.py": "import os\nos.mkdir(os.environ['REPORT'])\nos._exit(0)\n"}, "finished"),
+    "report is a link": (
+        "pytest",
+        {"app.py": "import os\nos.symlink('/proc/1/environ', os.environ['REPORT'])\nos._exit(0)\n"},
+        "finished",
+    ),
+    "report is endless": (
+        "pytest",
+        {"app.py": "import os\nos.symlink('/dev/zero', os.environ['REPORT'])\nos._exit(0)\n"},
+        "finished",
+    ),
+    "report is a pipe": (
+        "pytest",
+        {"app.py": "import os\nos.mkfifo(os.environ['REPORT'])\nos._exit(0)\n"},
+        "timed_out",
+    ),
+    "report is a folder": (
+        "pytest",
+        {"app.py": "import os\nos.mkdir(os.environ['REPORT'])\nos._exit(0)\n"},
+        "finished",
+    ),
     "exit": ("pytest", {"app.py": "import os\nos._exit(0)\n"}, "finished"),
     "exit while importing": ("pytest", {"app.py": "raise SystemExit(0)\n"}, "finished"),
-    "skip": ("pytest", {"app.py": "import pytest\npytest.skip('later', allow_module_level=True)\n"}, "finished"),
+    "skip": (
+        "pytest",
+        {"app.py": "import pytest\npytest.skip('later', allow_module_level=True)\n"},
+        "finished",
+    ),
     "broken": ("pytest", {"app.py": "def add(:\n"}, "finished"),
     "honest and wrong": ("pytest", {"app.py": ADD}, "finished"),
-    "killed parent": ("pytest", {"app.py": "import os\nos.kill(os.getppid(), 9)\nos.kill(-1, 9)\n"}, "finished"),
+    "killed parent": (
+        "pytest",
+        {"app.py": "import os\nos.kill(os.getppid(), 9)\nos.kill(-1, 9)\n"},
+        "finished",
+    ),
     "daemon that writes the report": (
         "pytest",
         {
@@ -505,7 +585,9 @@ IN_PROCESS = {
     ),
     "patched node:test": (
         "node",
-        {"app.mjs": "import assert from 'node:assert';\nassert.equal = () => {};\nexport const add = () => 0;\n"},
+        {
+            "app.mjs": "import assert from 'node:assert';\nassert.equal = () => {};\nexport const add = () => 0;\n"
+        },
         None,
     ),
     "node exits": (

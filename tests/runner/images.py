@@ -29,7 +29,7 @@ def build_image(name: str, folder: Path) -> None:
                 shutil.copy2(file, target)
         if not (root / "bin" / program).exists():
             (root / "bin" / program).symlink_to(f"/usr/bin/{program}")
-    modules = [library for library in Path("/usr/lib").glob("python3*/lib-dynload/*.so")]
+    modules = Path("/usr/lib").glob("python3*/lib-dynload/*.so")
     for library in {file for module in modules for file in libraries(str(module))}:
         target = root / library.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,9 +39,8 @@ def build_image(name: str, folder: Path) -> None:
         if Path(source).exists():
             ignored = shutil.ignore_patterns("__pycache__", "test", "idlelib", "config-3*")
             shutil.copytree(source, root / source.lstrip("/"), symlinks=True, ignore=ignored)
-    pack = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
-    subprocess.run(
-        ["podman", "import", "-", name], stdin=pack.stdout, check=True, capture_output=True, timeout=300
-    )
-    assert pack.wait() == 0
+    archive = folder / "root.tar"
+    subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
+    subprocess.run(["podman", "import", archive, name], check=True, capture_output=True, timeout=300)
+    archive.unlink()
     shutil.rmtree(root)

@@ -118,9 +118,21 @@ except OSError as error:
     return type(error).__name__
 """
 ARCHIVES = {
-    "link to a host file": ("tar.gz", {"link": entry("link", tarfile.SYMTYPE, "/etc/shadow")}, "FileNotFoundError"),
-    "link upwards": ("tar.gz", {"link": entry("link", tarfile.SYMTYPE, "../" * 20 + "etc/shadow")}, "FileNotFoundError"),
-    "hard link to a host file": ("tar.gz", {"link": entry("link", tarfile.LNKTYPE, "/etc/shadow")}, "absolute"),
+    "link to a host file": (
+        "tar.gz",
+        {"link": entry("link", tarfile.SYMTYPE, "/etc/shadow")},
+        "FileNotFoundError",
+    ),
+    "link upwards": (
+        "tar.gz",
+        {"link": entry("link", tarfile.SYMTYPE, "../" * 20 + "etc/shadow")},
+        "FileNotFoundError",
+    ),
+    "hard link to a host file": (
+        "tar.gz",
+        {"link": entry("link", tarfile.LNKTYPE, "/etc/shadow")},
+        "absolute",
+    ),
     "write through a link": (
         "tar.gz",
         {"d": entry("d", tarfile.SYMTYPE, "/tests"), "d/run.py": "print('own')", "link": "x"},
@@ -130,7 +142,11 @@ ARCHIVES = {
     "absolute path": ("tar.gz", {"/etc/cron.d/x": "x"}, "absolute, relative"),
     "device": ("tar.gz", {"link": entry("link", tarfile.BLKTYPE)}, "FileNotFoundError"),
     "fifo": ("tar.gz", {"link": entry("link", tarfile.FIFOTYPE)}, "FileNotFoundError"),
-    "sparse file": ("tar", {"x": entry("x", tarfile.GNUTYPE_SPARSE, size=1 << 40)}, "cannot be read|unpacks to more"),
+    "sparse file": (
+        "tar",
+        {"x": entry("x", tarfile.GNUTYPE_SPARSE, size=1 << 40)},
+        "cannot be read|unpacks to more",
+    ),
     "gzip bomb": ("tar.gz", {"x": bytes(200 << 20)}, "unpacks to more than 32 MiB"),
     "too many entries": ("tar.gz", {str(number): "" for number in range(100_001)}, "more than 100,000"),
     "long path": ("tar.gz", {"d/" * 600 + "x": "x"}, "too long path"),
@@ -149,7 +165,9 @@ def test_a_hostile_archive_reaches_nothing(run, name):
         files = {"main.py": make_main(READ_LINK)} | files
         files = make_zip(files) if form == "zip" else pack(files, "w" if form == "tar" else "w:gz")
     elif name == "zip with a false size":
-        files = make_zip({"main.py": "x" * 1000}, zipfile.ZIP_STORED).replace((1000).to_bytes(4, "little"), b"\1\0\0\0")
+        files = make_zip({"main.py": "x" * 1000}, zipfile.ZIP_STORED).replace(
+            (1000).to_bytes(4, "little"), b"\1\0\0\0"
+        )
     result = run(files, form=form, serve=SERVE)
     assert result["state"] == "finished"
     text = result["tests"][0]["output"] if result["tests"] else result["reason"]

@@ -1,0 +1,109 @@
+"""Archives and reports, without a sandbox."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from runner import Unusable
+from runner.archives import clean, compose
+from runner.jobs import move
+from runner.reports import Canary, parse
+from tests.runner.service import pack
+
+
+def names(path):
+    with tarfile.open(path) as archive:
+        return [entry.name for entry in archive]
+
+
+def make_zip(*files):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in files:
+            archive.writestr(name, "x")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["task-main/a", "task-main/b/c", "__MACOSX/task-main/._a"], ["a", "b/c"]),
+        (["a", "b/c"], ["a", "b/c"]),
+        (["a"], ["a"]),
+        (["task/.git/config", "task/a"], ["a"]),
+    ],
+)
+def test_the_only_folder_of_a_zip_archive_is_its_root(files, expected, tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(make_zip(*files))
+    assert names(clean(source, "zip", tmp_path / "target", 1)) == expected
+
+
+def test_a_later_file_replaces_what_is_in_its_way(tmp_path):
+    link = tarfile.TarInfo("tests")
+    link.type, link.linkname = tarfile.SYMTYPE, "own"
+    (tmp_path / "first").write_bytes(pack({"tests": link, "own/a": "", "b/c": "", "d": ""}, "w"))
+    (tmp_path / "second").write_bytes(pack({"tests/a": "", "b": ""}, "w"))
+    target = compose(tmp_path / "target", (tmp_path / "first",), (tmp_path / "second",), files={"d": b""})
+    assert names(target) == ["own/a", "tests/a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "name", "expected"),
+    [
+        (".", ".", "a/b", "work/a/b"),
+        ("tests", "spec", "tests/a", "work/spec/a"),
+        ("tests", ".", "tests/a", "work/a"),
+        ("a.py", "b.py", "a.py", "work/b.py"),
+        ("tests", "tests", "tests2/a", None),
+        (".", ".", "tests.json", None),
+    ],
+)
+def test_hidden_files_are_moved(source, target, name, expected):
+    assert move(source, target)(name) == expected
+
+
+def test_outcomes_of_a_report():
+    report = b"""<?xml version="1.0"?><testsuites><testsuite>
+    <testcase classname="a" name="b" time="1.5"/><testcase name="c" time="nan"><skipped/></testcase>
+    <testcase name="d"><failure message="no">text</failure></testcase><testcase name="e"><error/></testcase>
+    </testsuite></testsuites>"""
+    assert [
+        (test["name"], test["outcome"], test["durationMs"], test["output"]) for test in parse(report)
+    ] == [
+        ("a::b", "passed", 1500, ""),
+        ("c", "skipped", 0, ""),
+        ("d", "failed", 0, "no\ntext"),
+        ("e", "failed", 0, ""),
+    ]
+
+
+@pytest.mark.parametrize("report", [b"<a>", b"<!DOCTYPE a><a/>", b"\xff", b"<a/>" * 2])
+def test_an_unreadable_report_has_no_outcomes(report):
+    with pytest.raises(Unusable):
+        parse(report)
+
+
+def test_outputs_are_cut():
+    case = f'<testcase name="a"><failure>{"é" * 20_000}</failure></testcase>'
+    outputs = [test["output"] for test in parse(f"<t>{case * 100}</t>".encode())]
+    assert len(outputs[0].encode()) == 16 << 10
+    assert sum(len(output.encode()) for output in outputs) <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"pass": "passed", "fail": "failed"}, True),
+        ({"pass": "passed", "fail": "passed"}, False),
+        ({"pass": "failed", "fail": "passed"}, False),
+        ({"pass": "passed"}, False),
+        ({}, False),
+    ],
+)
+def test_canaries_need_their_outcomes(own, expected):
+    canary = Canary("pytest")
+    tests = [{"name": f"m::test_{canary.token}_{kind}", "outcome": outcome} for kind, outcome in own.items()]
+    assert canary.remove_from([*tests, {"name": "a"}]) == ([{"name": "a"}], expected)
