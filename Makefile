@@ -1,6 +1,6 @@
 # `make` lists the commands. They create .venv and install the locked packages when needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test quick slow agents check lint types demo bench load chaos lock clean ready ready-dev
+.PHONY: help run runner test quick slow sandbox agents check lint types demo bench load chaos lock clean ready ready-dev
 
 export PYTHON
 # Without bytecode files, each of the tests' many processes would compile the project again.
@@ -22,6 +22,9 @@ help: ## List the commands
 run: ready ## Start the database, the web process and the worker (PORT=8000, Ctrl-C stops them)
 	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.scripts.run
 
+runner: ready ## Run submissions' hidden tests for RUNNER_URL with RUNNER_TOKEN (options=--help for more)
+	@exec $(python) -m runner $(options)
+
 demo: ready ## Start a service with sample data; Ctrl-C deletes it (PORT=8000)
 	@exec $(python) -I -S tools/scripts/run_with_parent.py $$PPID SIGTERM - $(CURDIR)/$(python) -m tools.demo
 
@@ -34,6 +37,9 @@ quick: ready-dev ## Run the conventions, the rules, and the quick tests of your 
 slow: ready-dev ## Run the slow tests: first in parallel, then those that measure time or memory
 	$(if $(tests),,$(python) -m pytest -n auto -m slow $(addprefix --ignore=,$(alone)))
 	$(python) -m pytest -m slow $(or $(tests),$(alone))
+
+sandbox: ready-dev ## Run all hostile submissions on bubblewrap and podman (slow runs a third)
+	SANDBOX=all $(python) -m pytest -m slow tests/runner
 
 agents: ready-dev ## Run Claude Code, Codex and opencode against the service (needs node; part of slow)
 	$(python) -m pytest tests/agents

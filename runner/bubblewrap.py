@@ -53,28 +53,29 @@ class Bubblewrap:
 
 
 class RunningBubblewrap(Running):
-    """A bwrap process and its cgroup."""
+    """A bwrap process, its cgroup, and its network namespace, which another sandbox can join."""
 
-    # The sandbox's first process, on this machine.
-    first_process = 0
+    network: int | None
 
     def __init__(self, engine: Bubblewrap, sandbox: Sandbox):
         self.groups = engine.cgroups.create(f"{engine.prefix}-{next(engine.numbers)}", sandbox)
         procs = " ".join(str(group / "cgroup.procs") for group in self.groups)
         enter = ["env", f"PROCS={procs}", "sh", "-c", ENTER, "sh"]
-        if isinstance(sandbox.joins, RunningBubblewrap):
-            enter += ["nsenter", f"--net=/proc/{sandbox.joins.first_process}/ns/net"]
+        joined = sandbox.joins.network if isinstance(sandbox.joins, RunningBubblewrap) else None
+        if joined is not None:
+            enter += ["nsenter", f"--net=/proc/{os.getpid()}/fd/{joined}"]
         info, info_writer = os.pipe()
         seccomp, seccomp_writer = os.pipe()
         os.write(seccomp_writer, build_filter())
         os.close(seccomp_writer)
-        command = enter + build_command(sandbox, info_writer, seccomp)
+        command = enter + build_command(sandbox, info_writer, seccomp, joined is not None)
         super().__init__(sandbox, command, (info_writer, seccomp))
         os.close(info_writer)
         os.close(seccomp)
         with os.fdopen(info) as file:
             # Empty if bwrap failed: the sandbox has not started then, and its output says why.
-            self.first_process = json.loads(file.read() or "{}").get("child-pid", 0)
+            first_process = json.loads(file.read() or "{}").get("child-pid", "self")
+        self.network = open_network(first_process)
 
     def kill(self) -> None:
         # The sandbox's first process ends with bwrap, and all others with that one.
@@ -84,27 +85,36 @@ class RunningBubblewrap(Running):
 
     def remove(self) -> None:
         super().remove()
+        if self.network is not None:
+            os.close(self.network)
+            self.network = None
         for group in self.groups:
             remove(group)
 
 
-def build_command(sandbox: Sandbox, info: int, seccomp: int) -> list[str]:
+def open_network(process: int | str) -> int | None:
+    """Open a process's network namespace, unless the process has ended.
+
+    Never the runner's own, which a process with the same number could have.
+    """
+    try:
+        network = os.open(f"/proc/{process}/ns/net", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    if os.path.samestat(os.fstat(network), os.stat("/proc/self/ns/net")):
+        os.close(network)
+        return None
+    return network
+
+
+def build_command(sandbox: Sandbox, info: int, seccomp: int, has_network: bool) -> list[str]:
     user = str(sandbox.user)
     command = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
     command += ["prlimit", "--core=0", "--nofile=4096", "env", "-i", PATH, "bwrap"]
     command += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
-    command += [] if sandbox.joins else ["--unshare-net"]
-    command += [
-        "--uid",
-        user,
-        "--gid",
-        user,
-        "--disable-userns",
-        "--cap-drop",
-        "ALL",
-        "--hostname",
-        "sandbox",
-    ]
+    command += [] if has_network else ["--unshare-net"]
+    command += ["--uid", user, "--gid", user, "--disable-userns", "--cap-drop", "ALL"]
+    command += ["--hostname", "sandbox"]
     command += ["--die-with-parent", "--new-session", "--info-fd", str(info), "--seccomp", str(seccomp)]
     command += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
     for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):

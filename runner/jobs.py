@@ -5,6 +5,7 @@ only a loopback network. In-process: the tests import the submission, so both ar
 reports that the test tool did not write.
 """
 
+import posixpath
 import threading
 import time
 from collections.abc import Callable
@@ -19,11 +20,14 @@ REPORT = "/report/junit.xml"
 MAX_TESTS_MB = 256
 # A tar file in the reference with the paths that the reference deletes.
 DELETED_PATHS = ".deleted"
-# In-process: the candidate's files that change how the test tool runs, and modules imported in its place.
-PYTEST_FILES = {"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py"}
-PYTEST_MODULES = {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"}
+# In-process: the candidate's files that change how the test tool runs (in any folder), and files and folders in the
+# root that change it or are imported in its place.
 TOOL_FILES = {
-    "pytest": PYTEST_FILES | PYTEST_MODULES | {f"{name}.py" for name in PYTEST_MODULES},
+    "pytest": {"conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py"}
+}
+TOOL_MODULES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
+ROOT_FILES = {
+    "pytest": {f"{name}{end}" for name in TOOL_MODULES for end in ("", ".py")},
     "node": {".npmrc", "package.json"},
 }
 PYTEST_OPTIONS = "--rootdir=/work -p no:cacheprovider --continue-on-collection-errors"
@@ -137,8 +141,7 @@ class Job:
                 files[configuration] = b"[pytest]\n"
             environment["PYTEST_ADDOPTS"] = f"-c /{configuration} {PYTEST_OPTIONS}"
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        removed = TOOL_FILES.get(framework, set())
-        own = (work, lambda name: None if is_tool_file(name, removed) else f"work/{name}")
+        own = (work, lambda name: None if is_tool_file(name, framework) else f"work/{name}")
         compose(self.folder / "tests.files", own, *layers, files=files)
         tests = self.start_tests(("/work", "/report"), SUBMISSION_USER, environment)
         self.finish(tests)
@@ -189,7 +192,7 @@ class Job:
             self.running.remove(each)
         for each in (running, *joined):
             if each.progress == 0:
-                raise EngineError(explain("The sandbox did not start.", each))
+                raise EngineError(explain("A sandbox did not start.", running, *joined))
             if each.progress == 1:
                 raise Unusable(explain("The files cannot be unpacked within the limits.", each))
 
@@ -215,7 +218,7 @@ def below(folder: str) -> Callable[[str], str]:
 
 def move(source: str, target: str) -> Callable[[str], str | None]:
     """Return the new names for an entry of `files`, which moves a file or folder to a place below /work."""
-    source, target = source.strip("./"), target.strip("./")
+    source, target = ("" if path == "." else path for path in map(posixpath.normpath, (source, target)))
 
     def rename(name: str) -> str | None:
         if name == "tests.json" or (source and not is_in(name, source)):
@@ -226,7 +229,7 @@ def move(source: str, target: str) -> Callable[[str], str | None]:
     return rename
 
 
-def is_tool_file(name: str, removed: set[str]) -> bool:
-    """Return whether a candidate's file could change how the test tool runs. Installed packages stay."""
+def is_tool_file(name: str, framework: str) -> bool:
+    """Return whether a candidate's file could change how the test tool runs."""
     parts = name.split("/")
-    return parts[-1] in removed or parts[0] in removed
+    return parts[-1] in TOOL_FILES.get(framework, ()) or parts[0] in ROOT_FILES.get(framework, ())

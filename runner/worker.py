@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from runner import Aborted
+from runner import Aborted, EngineError
 from runner.client import Client, Unauthorized, retry
 from runner.jobs import Job
 from runner.sandboxes import Engine
@@ -63,7 +63,7 @@ class Worker:
             log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {result['reason'] or ''}")
         except (Aborted, requests.RequestException):
             log(f"Job {job['id']}: given up. It belongs to another claim, or its lease expires.")
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (EngineError, ValueError, KeyError, TypeError, OSError) as error:
             # This runner cannot run it, such as one of a newer service or with a full disk. Its lease expires.
             log(f"Job {job['id']}: {type(error).__name__}: {error}")
         finally:
