@@ -1,17 +1,22 @@
 """Sandboxes by podman or docker, in images that exist on this machine."""
 
+import json
 import subprocess
 from itertools import count
 from pathlib import Path
 
 from runner import EngineError
 from runner.sandboxes import ENGINE_ENVIRONMENT, ENVIRONMENT, SCRIPT, Running, Sandbox
+from runner.seccomp import build_profile
 
 MAX_SECONDS = 60
+PODMAN_PROFILES = (Path("/etc/containers/seccomp.json"), Path("/usr/share/containers/seccomp.json"))
 
 
 class Containers:
     """Sandboxes in containers."""
+
+    profile: Path
 
     def __init__(self, name: str, prefix: str, runtime: str | None, image: str | None):
         self.name, self.prefix, self.runtime, self.image = name, prefix, runtime, image
@@ -34,6 +39,12 @@ class Containers:
     def check(self, folder: Path) -> None:
         """Raise EngineError unless the engine answers."""
         self.call("info")
+        if self.name == "podman":
+            profile = next((path for path in PODMAN_PROFILES if path.exists()), None)
+            if not profile:
+                raise EngineError(f"podman's seccomp profile is missing: {PODMAN_PROFILES[-1]}.")
+            self.profile = folder / "seccomp.json"
+            self.profile.write_text(json.dumps(build_profile(json.loads(profile.read_text()))))
 
     def start(self, sandbox: Sandbox) -> Running:
         return RunningContainer(self, sandbox)
@@ -80,7 +91,14 @@ class RunningContainer(Running):
         ]
         command += ["--log-driver", "none", "--stop-signal", "KILL"]
         if engine.name == "podman":
-            command += ["--read-only-tmpfs=false", "--no-hosts", "--image-volume", "ignore"]
+            command += [
+                "--security-opt",
+                f"seccomp={engine.profile}",
+                "--read-only-tmpfs=false",
+                "--no-hosts",
+                "--image-volume",
+                "ignore",
+            ]
             # Also without the runner, the container ends.
             command += ["--timeout", str(int(sandbox.seconds) + MAX_SECONDS)]
         elif engine.runtime:

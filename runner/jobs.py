@@ -155,7 +155,7 @@ class Job:
     # -- One sandbox -----------------------------------------------------------------------------------
 
     def start_tests(self, folders: tuple[str, ...], user: int, environment: dict[str, str]) -> Running:
-        collect = 'cat "$REPORT"'
+        collect = 'test ! -e "$REPORT" || cat "$REPORT"'
         options = {"collect": collect, "max_collected_mb": reports.MAX_REPORT_MB, "environment": environment}
         return self.start("tests", self.settings["command"], folders, user, **options)
 

@@ -1,12 +1,13 @@
-"""The system calls that a bubblewrap sandbox must not use, as a BPF program.
+"""The system calls that a sandbox must not use: a BPF program for bubblewrap, a profile for podman.
 
-Containers have their engine's own, longer list.
+docker's default profile forbids the same and more.
 """
 
 import errno
 import platform
 import socket
 import struct
+from typing import Any
 
 # Name, number on x86_64, number on aarch64 (-1: does not exist).
 DENIED = """
@@ -58,3 +59,16 @@ def build_filter() -> bytes:
         program += [(EQUAL, family, 0, 1), (RETURN, ALLOW, 0, 0)]
     program += [(RETURN, DENY, 0, 0)]
     return b"".join(struct.pack("<HBBI", code, yes, no, value) for code, value, yes, no in program)
+
+
+def build_profile(default: dict[str, Any]) -> dict[str, Any]:
+    """Return podman's default profile without the denied calls, some of which podman allows."""
+    denied = {*DENIED.split()[::3], "clone", "clone3", "socket"}
+    calls = [entry | {"names": sorted({*entry["names"]} - denied)} for entry in default["syscalls"]]
+    flags = {"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    calls.append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [flags]})
+    calls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS})
+    for family in FAMILIES:
+        is_family = {"index": 0, "value": int(family), "valueTwo": 0, "op": "SCMP_CMP_EQ"}
+        calls.append({"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [is_family]})
+    return default | {"syscalls": [entry for entry in calls if entry["names"]]}

@@ -48,6 +48,8 @@ class Runner:
         self.process = None
 
     def start(self, *options, **environment):
+        if self.process:
+            self.process.stderr.close()
         command = [sys.executable, "-m", "runner", "--url", self.service.url, "--engine", self.engine]
         command += ["--folder", self.folder, *options]
         if self.engine == "podman":
@@ -72,7 +74,10 @@ class Runner:
         found = [f"process {name}" for name in sandbox_processes()]
         found += map(str, Path("/sys/fs/cgroup").glob("**/proofstone-runner-*"))
         found += [line for line in Path("/proc/mounts").read_text().splitlines() if "proofstone" in line]
-        found += [str(path) for path in self.folder.glob("*/*/*")]
+        for folder, folders, _ in os.walk(self.folder):
+            # Of each runner's folder, its jobs.
+            if Path(folder).parent == self.folder:
+                found += folders
         found += map(str, Path("/run/netns").glob("*"))
         if self.engine == "podman":
             found += podman("ps", "--all", "--quiet", "--filter", "name=proofstone-runner").split()
@@ -111,8 +116,9 @@ def stopped_runner(engine, tmp_path):
     """A runner that the test starts."""
     runner = Runner(engine, tmp_path / "runner")
     yield runner
-    if runner.process and runner.process.poll() is None:
-        runner.stop(signal.SIGTERM)
+    if runner.process.poll() is None:
+        runner.stop()
+    runner.process.stderr.close()
     runner.service.stop()
 
 
