@@ -11,7 +11,8 @@ import zipfile
 
 import pytest
 
-from tests.runner.attacks import HIDDEN, IN_PROCESS, MAIN, OUT_OF_PROCESS, SETUPS
+from tests.runner.attacks import HIDDEN, MAIN, OUT_OF_PROCESS, SETUPS
+from tests.runner.in_process_attacks import IN_PROCESS
 from tests.runner.service import pack
 
 pytestmark = pytest.mark.slow
