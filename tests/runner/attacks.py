@@ -430,6 +430,8 @@ for name in os.listdir("/proc"):
     if name.isdigit() and name != str(os.getpid()):
         for number in range(20):
             try:
+                if not os.readlink(f"/proc/{name}/fd/{number}").startswith("pipe:"):
+                    continue
                 descriptor = os.open(f"/proc/{name}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
                 os.write(descriptor, b"x" * 10_000)
                 seen += 1

@@ -91,7 +91,10 @@ def sandbox_processes():
             status = (folder / "status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if SANDBOX_USERS & set(status.partition("\nUid:")[2].partition("\n")[0].split()):
+        # A dead process waits for this machine's init.
+        if "\nState:\tZ" not in status and SANDBOX_USERS & set(
+            status.partition("\nUid:")[2].partition("\n")[0].split()
+        ):
             yield f"{folder.name}: {status.split()[1]}"
 
 
