@@ -82,6 +82,8 @@ class Running:
             self.process = subprocess.Popen(
                 command,
                 stdin=files,
+                # podman's conmon writes a file named `oom` to the current folder.
+                cwd=sandbox.output.parent,
                 env=ENGINE_ENVIRONMENT,
                 pass_fds=pass_fds,
                 start_new_session=True,
