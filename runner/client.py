@@ -11,6 +11,8 @@ import requests
 from runner import Aborted
 
 CLAIM_SECONDS = 20
+# The service answers at once if too many runners wait.
+MIN_CLAIM_SECONDS = 2
 TIMEOUT_SECONDS = 60
 MAX_BACKOFF_SECONDS = 30
 MAX_INPUT_BYTES = 128 << 20
@@ -18,6 +20,10 @@ MAX_INPUT_BYTES = 128 << 20
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 Result = TypeVar("Result")
+
+
+class InputUnavailable(Exception):
+    """The service has lost an input, with its message."""
 
 
 class Unauthorized(Exception):
@@ -37,6 +43,8 @@ class Client:
         response = requests.request(method, self.url + path, headers=self.headers, json=body, **options)
         if response.status_code in (401, 403):
             raise Unauthorized
+        if response.status_code == 409 and response.json()["code"] == "input_unavailable":
+            raise InputUnavailable(response.json()["error"])
         if response.status_code in (404, 409):
             raise Aborted
         if response.status_code in TEMPORARY:

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import requests
 
 from runner import Aborted, EngineError
-from runner.client import Client, Unauthorized, retry
+from runner.client import MIN_CLAIM_SECONDS, Client, InputUnavailable, Unauthorized, retry
 from runner.jobs import Job
 from runner.sandboxes import Engine
 
@@ -36,8 +37,11 @@ class Worker:
     def run(self, is_once: bool = False) -> None:
         try:
             while not self.stopping.is_set():
+                earliest = time.monotonic() + MIN_CLAIM_SECONDS
                 if job := retry(self.client.claim, self.stopping, log):
                     self.run_job(job)
+                elif not is_once:
+                    self.stopping.wait(earliest - time.monotonic())
                 if is_once:
                     return
         except Unauthorized:
@@ -58,19 +62,24 @@ class Worker:
                 if entry:
                     download = partial(self.client.download, entry["url"], folder / f"{name}.input")
                     retry(download, self.aborting, log)
-            result = Job(job, folder, self.engine, self.aborting).run()
-            retry(partial(self.client.finish, job, result), self.aborting, log)
-            log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {result['reason'] or ''}")
+            self.report(job, Job(job, folder, self.engine, self.aborting).run())
         except (Aborted, requests.RequestException):
             log(f"Job {job['id']}: given up. It belongs to another claim, or its lease expires.")
+        except InputUnavailable as error:
+            self.report(job, failure(str(error)))
         except (EngineError, ValueError, KeyError, TypeError, OSError) as error:
-            # This runner cannot run it, such as one of a newer service or with a full disk. Its lease expires.
-            log(f"Job {job['id']}: {type(error).__name__}: {error}")
+            # Such as a job of a newer service, or a full disk
+            self.report(job, failure(f"The runner cannot run this job: {type(error).__name__}: {error}"))
         finally:
             done.set()
             heart.join()
             self.aborting.clear()
             shutil.rmtree(folder)
+
+    def report(self, job: dict[str, Any], result: dict[str, Any]) -> None:
+        log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {result['reason'] or ''}")
+        with suppress(Aborted, requests.RequestException):
+            retry(partial(self.client.finish, job, result), self.aborting, log)
 
     def send_heartbeats(self, job: dict[str, Any], done: threading.Event) -> None:
         while not done.wait(job["leaseSeconds"] / 3):
@@ -81,3 +90,7 @@ class Worker:
             except requests.RequestException:
                 continue
         return None
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"state": "failed", "reason": reason, "tests": [], "imageDigest": None, "durationMs": 0}
