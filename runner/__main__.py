@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -46,7 +47,7 @@ def read_options() -> argparse.Namespace:
         options.token = Path(options.token_file).read_text().strip()
     if not options.url.startswith(("http://", "https://")):
         parser.error("set RUNNER_URL or --url to the service's address, such as https://proofstone.example")
-    if not options.token.startswith("psr_"):
+    if not re.fullmatch(r"psr_\w+", options.token):
         parser.error(
             "set RUNNER_TOKEN or --token-file to a runner token: `flask runner create NAME` creates one"
         )
