@@ -20,7 +20,6 @@ from models import RunnerToken, TestRun, db
 from models.database import release_connection
 from models.sessions.submissions import GIT, TAR, ZIP
 from models.tasks import claims
-from models.tasks.runs import SUBMISSION
 from schemas import runners as schemas
 from storage.base import CHUNK_BYTES
 from web.json import MAX_EVENT_BYTES, body_limit
@@ -83,7 +82,6 @@ def _job(run: TestRun) -> dict[str, Any]:
         "purpose": run.purpose,
         "lease_seconds": claims.LEASE.seconds,
         "settings": run.tests.settings,
-        "known_tests": run.task_check.names if run.purpose == SUBMISSION else None,
         "inputs": inputs,
     }
 

@@ -1,4 +1,4 @@
-"""Files of assessments' and problems' tasks: repository, hidden tests, reference solution (docs/tasks.md)."""
+"""Assessments' and problems' tasks: repository, hidden tests, reference solution, and checks (docs/tasks.md)."""
 
 from collections.abc import Callable
 from tempfile import TemporaryFile
@@ -8,17 +8,20 @@ from flask import request
 
 import errors
 from access import audit, auth, caller, concurrency, raises
+from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found, store
-from models import ApiToken, Assessment, Issue, TaskFile
+from models import ApiToken, Assessment, Issue, TaskCheck, TaskFile, TestRun
 from models.database import release_connection
+from models.tasks import queue
 from models.tasks.files import REFERENCE, REPOSITORY, TESTS
 from ops import task_files
 from rules.archives import TAR, ZIP
 from schemas import task_files as schemas
+from schemas import test_runs
 from schemas.base import Deleted
 from storage.base import copy_body, validate_length
 
-blp = Blueprint("Tasks", __name__, description="Files of tasks that the service hosts and tests.")
+blp = Blueprint("Tasks", __name__, description="Tasks that the service hosts and tests.")
 
 ARCHIVES = {"application/zip": ZIP, "application/gzip": TAR}
 
@@ -83,37 +86,46 @@ def _receive(owner: Any, kind: str) -> Any:
         return task_files.prepare(caller.organization, owner.id, kind, format, body, bundles)
 
 
-def _add_operations(model: Any, noun: str, kind: str) -> None:
+def _named(name: str, title: str, description: str) -> Callable:
+    """Set a view's name and documentation."""
+
+    def decorate(view: Any) -> Any:
+        view.__name__, view.__doc__ = name, f"{title}\n\n{description}"
+        return view
+
+    return decorate
+
+
+def _find_own(ids: dict[str, Any]) -> Any:
+    """Find the path's assessment, or the organization's own problem."""
+    if "issue_id" in ids:
+        return find(Issue, ids["issue_id"], Issue.owned_by(caller))
+    return find(Assessment, ids["assessment_id"])
+
+
+def _add_file(model: Any, noun: str, kind: str) -> None:
     """Add the operations of a kind of file below an assessment or a problem."""
     name, schema, _, upload, own_errors = KINDS[kind]
     path = f"/{noun}s/<id:{noun}_id>/{kind}"
-
-    def find_own(ids: dict[str, Any]) -> Any:
-        """Find the assessment, or the organization's own problem."""
-        return find(model, ids[f"{noun}_id"], Issue.owned_by(caller) if model is Issue else None)
-
-    def named(verb: str, title: str, description: str) -> Callable:
-        def decorate(view: Any) -> Any:
-            view.__name__ = f"{verb}_{noun}_{kind}"
-            view.__doc__ = f"{title} an {noun}'s {name}\n\n{description}"
-            return view
-
-        return decorate
 
     @blp.put(path)
     @auth.required(ApiToken, scope="write")
     @concurrency.limit(concurrency.LARGE_BODY, lambda **ids: True)
     @raises(*UPLOAD_ERRORS, *own_errors)
     @blp.response(200, schema)
-    @audit.record_change(prepare=lambda **ids: _receive(find_own(ids), kind))
-    @named("receive", "Upload", f"{upload} Replaces the previous version.")
+    @audit.record_change(prepare=lambda **ids: _receive(_find_own(ids), kind))
+    @_named(
+        f"receive_{noun}_{kind}", f"Upload an {noun}'s {name}", f"{upload} Replaces the previous version."
+    )
     def receive(prepared, **ids):
-        return {kind: TaskFile.store(find_own(ids), prepared)}
+        return {kind: TaskFile.store(_find_own(ids), prepared)}
 
     @blp.get(path)
     @auth.required(ApiToken)
     @blp.response(200, schema)
-    @named("get", "Get", "Metadata and digests. The content cannot be downloaded.")
+    @_named(
+        f"get_{noun}_{kind}", f"Get an {noun}'s {name}", "Its metadata. The content cannot be downloaded."
+    )
     def get(**ids):
         return {kind: or_not_found(TaskFile.find(find(model, ids[f"{noun}_id"]).id, kind))}
 
@@ -121,12 +133,52 @@ def _add_operations(model: Any, noun: str, kind: str) -> None:
     @auth.required(ApiToken, scope="write")
     @blp.response(200, Deleted)
     @audit.record_change()
-    @named("delete", "Delete", "Sessions and test runs that use this version keep it.")
+    @_named(
+        f"delete_{noun}_{kind}", f"Delete an {noun}'s {name}", "Sessions and test runs keep their version."
+    )
     def delete(**ids):
-        removed = TaskFile.remove(find_own(ids), kind)
+        removed = TaskFile.remove(_find_own(ids), kind)
         return {"ok": True, "id": or_not_found(next(iter(removed), None)).id}
 
 
-for _kind in KINDS:
-    _add_operations(Assessment, "assessment", _kind)
-    _add_operations(Issue, "issue", _kind)
+def _add_check(noun: str) -> None:
+    """Add the operations of the check of an assessment's or a problem's task."""
+    path = f"/{noun}s/<id:{noun}_id>/tests/check"
+
+    @blp.get(path)
+    @auth.required(ApiToken)
+    @blp.response(200, test_runs.CheckResponse)
+    @_named(
+        f"get_{noun}_check",
+        f"Get the latest check of an {noun}'s task",
+        "Names the tests that count, and the reason why the task is not ready.",
+    )
+    def get(**ids):
+        return _describe(or_not_found(TaskCheck.latest(_find_own(ids).id)))
+
+    @blp.post(path)
+    @auth.required(ApiToken, scope="write")
+    @idempotent
+    @raises(errors.TaskIncomplete, errors.CheckRunning)
+    @blp.response(202, test_runs.CheckResponse)
+    @audit.record_change()
+    @_named(
+        f"check_{noun}",
+        f"Check an {noun}'s task",
+        "Runs the hidden tests once on the repository and five times on the reference solution. Submissions are tested "
+        "once the task is ready.",
+    )
+    def start(**ids):
+        owner = _find_own(ids)
+        return _describe(queue.start_check(owner.organization_id, owner.id))
+
+
+def _describe(check: TaskCheck) -> dict[str, Any]:
+    columns = {name: getattr(check, name) for name in test_runs.TaskCheck().fields if name != "runs"}
+    return {"check": columns | {"runs": list(TestRun.of_check(check))}}
+
+
+for _model, _noun in ((Assessment, "assessment"), (Issue, "issue")):
+    for _kind in KINDS:
+        _add_file(_model, _noun, _kind)
+    _add_check(_noun)

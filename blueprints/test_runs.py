@@ -1,19 +1,15 @@
-"""Test runs of submissions, and checks of tasks."""
+"""Test runs of submissions."""
 
-from typing import Any
-
-from access import audit, auth, caller, etags, raises
+from access import audit, auth, etags, raises
 from access.idempotency import idempotent
-from blueprints import Blueprint, find, or_not_found, page, with_location
-from errors import CheckRunning, Erased, NoSubmission, RunCountChanged, TaskIncomplete, TaskNotReady
-from models import ApiToken, Assessment, Issue, Session, TaskCheck, TestRun
+from blueprints import Blueprint, find, page, with_location
+from errors import Erased, NoSubmission, RunCountChanged, TaskNotReady
+from models import ApiToken, Assessment, Session, TestRun
 from models.tasks import queue
 from schemas import test_runs as schemas
 from schemas.queries import PageQuery
 
-blp = Blueprint(
-    "Test runs", __name__, description="Runs of hidden tests on submissions, and checks of tasks."
-)
+blp = Blueprint("Test runs", __name__, description="Runs of hidden tests on submissions.")
 
 
 @blp.get("/sessions/<id:session_id>/test-runs")
@@ -89,61 +85,3 @@ def run_cohort_tests(data, assessment_id):
     """
     queue.retest_cohort(find(Assessment, assessment_id), data["runs"])
     return data
-
-
-@blp.get("/assessments/<id:assessment_id>/tests/check")
-@auth.required(ApiToken)
-@blp.response(200, schemas.CheckResponse)
-def get_assessment_check(assessment_id):
-    """Get the latest check of an assessment's task
-
-    Names the tests that count, and the reason why the task is not ready.
-    """
-    return _check(or_not_found(TaskCheck.latest(find(Assessment, assessment_id).id)))
-
-
-@blp.post("/assessments/<id:assessment_id>/tests/check")
-@auth.required(ApiToken, scope="write")
-@idempotent
-@raises(TaskIncomplete, CheckRunning)
-@blp.response(202, schemas.CheckResponse)
-@audit.record_change()
-def check_assessment(assessment_id):
-    """Check an assessment's task
-
-    Runs the hidden tests once on the repository and five times on the reference solution. Submissions are tested once
-    the task is ready.
-    """
-    assessment = find(Assessment, assessment_id)
-    return _check(queue.start_check(assessment.organization_id, assessment.id))
-
-
-@blp.get("/issues/<id:issue_id>/tests/check")
-@auth.required(ApiToken)
-@blp.response(200, schemas.CheckResponse)
-def get_issue_check(issue_id):
-    """Get the latest check of an issue's task
-
-    Names the tests that count, and the reason why the task is not ready.
-    """
-    return _check(or_not_found(TaskCheck.latest(find(Issue, issue_id, Issue.owned_by(caller)).id)))
-
-
-@blp.post("/issues/<id:issue_id>/tests/check")
-@auth.required(ApiToken, scope="write")
-@idempotent
-@raises(TaskIncomplete, CheckRunning)
-@blp.response(202, schemas.CheckResponse)
-@audit.record_change()
-def check_issue(issue_id):
-    """Check an issue's task
-
-    Like the check of an assessment's task. Only your organization's issues can be checked.
-    """
-    issue = find(Issue, issue_id, Issue.owned_by(caller))
-    return _check(queue.start_check(issue.organization_id, issue.id))
-
-
-def _check(check: TaskCheck) -> dict[str, Any]:
-    columns = {name: getattr(check, name) for name in schemas.TaskCheck().fields if name != "runs"}
-    return {"check": columns | {"runs": list(TestRun.of_check(check))}}

@@ -48,9 +48,7 @@ def read_options() -> argparse.Namespace:
     if not options.url.startswith(("http://", "https://")):
         parser.error("set RUNNER_URL or --url to the service's address, such as https://proofstone.example")
     if not re.fullmatch(r"psr_\w+", options.token):
-        parser.error(
-            "set RUNNER_TOKEN or --token-file to a runner token: `flask runner create NAME` creates one"
-        )
+        parser.error("set RUNNER_TOKEN or --token-file to a runner's token, from `flask runner create NAME`")
     if options.engine == "auto":
         options.engine = next((name for name, program in PROGRAMS.items() if shutil.which(program)), "")
     if options.engine not in PROGRAMS or not shutil.which(PROGRAMS[options.engine]):
@@ -69,9 +67,7 @@ def create_folder(options: argparse.Namespace) -> tuple[Path, IO[str], Engine]:
     base = Path(options.folder)
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.geteuid() or base.stat().st_mode & 0o077:
-        raise EngineError(
-            f"{base} must be a folder of this user with mode 700. Set RUNNER_FOLDER to another one."
-        )
+        raise EngineError(f"{base} must belong to this user, with mode 700. Set RUNNER_FOLDER.")
     with (base / "lock").open("w") as base_lock:
         fcntl.flock(base_lock, fcntl.LOCK_EX)
         for left in base.glob("*/"):
@@ -111,13 +107,11 @@ def main() -> int:
 
     def stop(*_: object) -> None:
         if stopping.is_set():
+            log("Stopping now.")
             for worker in workers:
                 worker.abort()
-        log(
-            "Stopping now."
-            if stopping.is_set()
-            else "Stopping after the current jobs; a second signal stops now."
-        )
+        else:
+            log("Stopping after the current jobs. A second signal stops now.")
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)

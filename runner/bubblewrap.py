@@ -33,7 +33,7 @@ class Bubblewrap:
         self.cgroups.prepare()
         files, output = folder / "check.files", folder / "check.output"
         tarfile.open(files, "w").close()
-        sandbox = Sandbox("check", "true", SUBMISSION_USER, CHECK_LIMITS, 20, None, files, ("/work",), output)
+        sandbox = Sandbox("check", "true", SUBMISSION_USER, CHECK_LIMITS, ("/work",), files, output, 20, None)
         running = self.start(sandbox)
         running.wait(threading.Event())
         running.remove()
@@ -108,15 +108,13 @@ def open_network(process: int | str) -> int | None:
 
 
 def build_command(sandbox: Sandbox, info: int, seccomp: int, has_network: bool) -> list[str]:
-    user = str(sandbox.user)
-    command = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
-    command += ["prlimit", "--core=0", "--nofile=4096", "env", "-i", PATH, "bwrap"]
-    command += ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
-    command += [] if has_network else ["--unshare-net"]
-    command += ["--uid", user, "--gid", user, "--disable-userns", "--cap-drop", "ALL"]
-    command += ["--hostname", "sandbox"]
-    command += ["--die-with-parent", "--new-session", "--info-fd", str(info), "--seccomp", str(seccomp)]
-    command += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    user, network = sandbox.user, "" if has_network else "--unshare-net"
+    command = f"""
+        setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs prlimit --core=0 --nofile=4096
+        env -i {PATH} bwrap --unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try {network}
+        --uid {user} --gid {user} --disable-userns --cap-drop ALL --hostname sandbox --die-with-parent --new-session
+        --info-fd {info} --seccomp {seccomp} --ro-bind /usr /usr --proc /proc --dev /dev
+    """.split()
     for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         command += ["--symlink", os.readlink(link), link] if os.path.islink(link) else []
     for path in ("/etc/alternatives", "/etc/ld.so.cache"):

@@ -10,6 +10,12 @@ from runner.sandboxes import ENGINE_ENVIRONMENT, ENVIRONMENT, SCRIPT, Running, S
 from runner.seccomp import build_profile
 
 MAX_SECONDS = 60
+OPTIONS = (
+    *("--interactive", "--pull", "never", "--read-only", "--cap-drop", "ALL", "--ipc", "private"),
+    *("--security-opt", "no-new-privileges", "--ulimit", "core=0:0", "--ulimit", "nofile=4096:4096"),
+    *("--log-driver", "none", "--stop-signal", "KILL"),
+)
+PODMAN_OPTIONS = ("--read-only-tmpfs=false", "--no-hosts", "--image-volume", "ignore")
 PODMAN_PROFILES = (Path("/etc/containers/seccomp.json"), Path("/usr/share/containers/seccomp.json"))
 
 
@@ -76,30 +82,13 @@ class RunningContainer(Running):
         super().__init__(sandbox, self.build_command(engine, sandbox))
 
     def build_command(self, engine: Containers, sandbox: Sandbox) -> list[str]:
-        command = [*engine.program, "run", "--interactive", "--name", self.name, "--pull", "never"]
-        command += ["--user", f"{sandbox.user}:{sandbox.user}", "--cap-drop", "ALL", "--read-only"]
-        command += ["--security-opt", "no-new-privileges", "--ipc", "private"]
+        command = [*engine.program, "run", *OPTIONS, "--name", self.name]
+        command += ["--user", f"{sandbox.user}:{sandbox.user}", "--shm-size", str(sandbox.disk_bytes)]
         command += ["--memory", str(sandbox.memory_bytes), "--memory-swap", str(sandbox.memory_bytes)]
         command += ["--pids-limit", str(sandbox.limits["processes"]), "--cpus", str(sandbox.limits["cpus"])]
-        command += [
-            "--ulimit",
-            "core=0:0",
-            "--ulimit",
-            "nofile=4096:4096",
-            "--shm-size",
-            str(sandbox.disk_bytes),
-        ]
-        command += ["--log-driver", "none", "--stop-signal", "KILL"]
         if engine.name == "podman":
-            command += [
-                "--security-opt",
-                f"seccomp={engine.profile}",
-                "--read-only-tmpfs=false",
-                "--no-hosts",
-                "--image-volume",
-                "ignore",
-            ]
-            # Also without the runner, the container ends.
+            command += [*PODMAN_OPTIONS, "--security-opt", f"seccomp={engine.profile}"]
+            # The container also ends without the runner.
             command += ["--timeout", str(int(sandbox.seconds) + MAX_SECONDS)]
         elif engine.runtime:
             command += ["--runtime", engine.runtime]

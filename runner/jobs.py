@@ -7,7 +7,6 @@ reports that the test tool did not write.
 
 import posixpath
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,9 +47,8 @@ class Job:
 
     def run(self) -> dict[str, Any]:
         """Return the result, as the runner API expects it. Raises Aborted."""
-        start, state, reason = time.monotonic(), "finished", None
         tests: list[dict[str, Any]] = []
-        digest = None
+        state, reason, digest = "finished", None, None
         try:
             digest = self.engine.image_digest(self.settings["image"])
             work, hidden = self.read_inputs()
@@ -72,9 +70,7 @@ class Job:
             # The sandbox that joined another one's network first.
             for running in reversed(self.running):
                 running.remove()
-        duration = int((time.monotonic() - start) * 1000)
-        result = {"state": state, "reason": reason, "tests": tests}
-        return result | {"imageDigest": digest, "durationMs": duration}
+        return {"state": state, "reason": reason, "tests": tests, "imageDigest": digest}
 
     def read_inputs(self) -> tuple[Path, Path]:
         """Return plain tars of the submission, with the reference applied, and of the hidden files."""
@@ -98,16 +94,10 @@ class Job:
     def set_up(self, work: Path) -> Path:
         """Run the setup command on the submission, and return a tar of its files afterwards."""
         compose(self.folder / "setup.files", (work, below("work")))
-        setup = self.start(
-            "setup",
-            self.settings["setup"],
-            ("/work",),
-            seconds=self.limits["setupSeconds"],
-            collect="tar -cf - -C /work .",
-            # Contents, headers and padding
-            max_collected_mb=2 * self.limits["diskMb"] + 32,
-            network=self.settings["setupNetwork"],
-        )
+        max_mb = 2 * self.limits["diskMb"] + 32  # contents, headers and padding
+        options = {"collect": "tar -cf - -C /work .", "max_collected_mb": max_mb}
+        options |= {"seconds": self.limits["setupSeconds"], "network": self.settings["setupNetwork"]}
+        setup = self.start("setup", self.settings["setup"], ("/work",), **options)
         self.finish(setup)
         if setup.process.returncode:
             raise Unusable(explain("Setup failed.", setup))
@@ -162,18 +152,9 @@ class Job:
     def start(
         self, name: str, command: str, folders: tuple[str, ...], user: int = SUBMISSION_USER, **options: Any
     ) -> Running:
-        sandbox = Sandbox(
-            name=name,
-            command=command,
-            user=user,
-            limits=self.limits,
-            seconds=options.pop("seconds", self.limits["seconds"]),
-            image=self.settings["image"],
-            files=self.folder / f"{name}.files",
-            folders=folders,
-            output=self.folder / f"{name}.output",
-            **options,
-        )
+        options = {"seconds": self.limits["seconds"], "image": self.settings["image"]} | options
+        files, output = self.folder / f"{name}.files", self.folder / f"{name}.output"
+        sandbox = Sandbox(name, command, user, self.limits, folders, files, output, **options)
         running = self.engine.start(sandbox)
         self.running.append(running)
         return running
@@ -184,9 +165,8 @@ class Job:
         if running.excess:
             raise Unusable(running.excess)
         if running.process.poll() is None:
-            raise TimedOut(
-                f"{running.sandbox.name.capitalize()} took longer than {running.sandbox.seconds} seconds."
-            )
+            sandbox = running.sandbox
+            raise TimedOut(f"{sandbox.name.capitalize()} took longer than {sandbox.seconds} seconds.")
         for each in (*joined, running):
             each.remove()
             self.running.remove(each)

@@ -36,12 +36,12 @@ class Sandbox:
     command: str
     user: int
     limits: dict[str, Any]
+    # Writable folders. `files` is the tar that is unpacked to them, `output` the file for the collected output.
+    folders: tuple[str, ...]
+    files: Path
+    output: Path
     seconds: float
     image: str | None
-    # The tar for standard input, the folders that it is unpacked to, and the file for the collected output.
-    files: Path
-    folders: tuple[str, ...]
-    output: Path
     collect: str = "true"
     max_collected_mb: int = 0
     environment: dict[str, str] = field(default_factory=dict)
@@ -77,18 +77,11 @@ class Running:
         self.sandbox = sandbox
         self.progress, self.tail, self.excess = 0, b"", ""
         self.deadline = time.monotonic() + sandbox.seconds
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        options: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        options |= {"env": ENGINE_ENVIRONMENT, "pass_fds": pass_fds, "start_new_session": True}
         with sandbox.files.open("rb") as files:
-            self.process = subprocess.Popen(
-                command,
-                stdin=files,
-                # podman's conmon writes a file named `oom` to the current folder.
-                cwd=sandbox.output.parent,
-                env=ENGINE_ENVIRONMENT,
-                pass_fds=pass_fds,
-                start_new_session=True,
-                **pipes,
-            )
+            # podman's conmon writes a file named `oom` to the current folder.
+            self.process = subprocess.Popen(command, stdin=files, cwd=sandbox.output.parent, **options)
         self.readers = [threading.Thread(target=read) for read in (self._read_result, self._read_output)]
         for reader in self.readers:
             reader.start()

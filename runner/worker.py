@@ -86,11 +86,11 @@ class Worker:
             try:
                 self.client.heartbeat(job)
             except (Aborted, Unauthorized):
-                return self.abort()
+                self.abort()
+                break
             except requests.RequestException:
-                continue
-        return None
+                pass
 
 
 def failure(reason: str) -> dict[str, Any]:
-    return {"state": "failed", "reason": reason, "tests": [], "imageDigest": None, "durationMs": 0}
+    return {"state": "failed", "reason": reason, "tests": [], "imageDigest": None}

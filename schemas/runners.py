@@ -7,6 +7,7 @@ from schemas.test_runs import ENGINES, EXAMPLE_TEST
 from schemas.timestamps import Timestamp
 
 MAX_WAIT_SECONDS = 20
+_BUSY = "A busy service responds earlier: wait for the rest of the time before the next request."
 
 
 class NewRunner(Body):
@@ -51,8 +52,7 @@ Runners = define_schema(
     CursorPageOf,
     runners=ListOf(Runner, "The organization's tokens that are not revoked."),
     alive=Integer(
-        "Number of running runners, including the installation's, which test all organizations' submissions.",
-        example=1,
+        "Number of tokens that running runners use, including those for all organizations.", example=1
     ),
 )
 RevokedRunner = define_schema("RevokedRunner", "The token is revoked.", Deleted)
@@ -64,21 +64,14 @@ class Claim(Body):
     runner = Line(255, "Name of the runner's machine.", example="runner-1", required=True)
     engine = Choice(ENGINES, "Engine.", example="podman", required=True)
     wait_seconds = Integer(
-        "Maximum time to wait for a job, in seconds. A busy service responds earlier: wait for the rest of the time "
-        "before the next request.",
-        min=0,
-        max=MAX_WAIT_SECONDS,
-        load_default=0,
-        example=0,
+        f"Maximum time to wait for a job. {_BUSY}", min=0, max=MAX_WAIT_SECONDS, load_default=0, example=0
     )
 
 
 class JobFile(Schema):
     """An input of a job."""
 
-    url = String(
-        "Path to download it from.", example="/v1/runner/jobs/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01/work"
-    )
+    url = String("Path.", example="/v1/runner/jobs/01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01/inputs/work")
     format = Choice(["tar", "tar.gz", "zip"], "Format.", example="tar")
 
 
@@ -97,12 +90,7 @@ class Job(Schema):
     attempt = Integer("Number of the attempt, to send with its result.", example=1)
     purpose = Choice(["submission", "base", "reference"], "Files to test.", example="submission")
     lease_seconds = Integer("Time until another runner can claim the job, unless renewed.", example=60)
-    settings = Dict(
-        "The settings in the tests' `tests.json`.", example={"version": 1, "command": "make test"}
-    )
-    known_tests = ListOf(
-        String(), "Tests that count; null if the run defines them.", example=[EXAMPLE_TEST], null=True
-    )
+    settings = Dict("The tests' `tests.json`, with defaults.", example={"version": 1, "command": "make test"})
     inputs = Nested(JobInputs, "Files.")
 
 
@@ -144,7 +132,6 @@ class JobResult(Heartbeat):
     reason = String("Reason, unless finished.", load_default=None, example="The image does not exist.")
     tests = ListOf(ReportedTest, "Reported tests.", load_default=list)
     image_digest = Line(255, "Digest of the image.", load_default=None, example="sha256:" + "9f86d081" * 8)
-    duration_ms = Integer("Duration of the attempt in ms.", min=0, max=86_400_000, example=4200)
 
 
 RecordedResult = define_schema("RecordedResult", "The result is stored.", ok=common.ALWAYS_TRUE)

@@ -17,16 +17,7 @@ from models.task_failures import run_each
 from models.tasks import checks
 from models.tasks.checks import TaskCheck
 from models.tasks.runner_tokens import RunnerToken
-from models.tasks.runs import (
-    FAILED,
-    FINISHED,
-    REFERENCE,
-    RUNNING,
-    SUBMISSION,
-    WAITING,
-    TestRun,
-    update_shown,
-)
+from models.tasks.runs import FAILED, FINISHED, REFERENCE, RUNNING, SUBMISSION, WAITING, TestRun, update_shown
 from rules import hidden_tests
 from rules.events.masking import mask_text
 from rules.plain_text import to_storable

@@ -114,7 +114,7 @@ class Service:
         if parts[1] in job["inputs"]:
             return 200, job["inputs"][parts[1]][1]
         if job["id"] in self.lost:
-            return 409, b'{"error": "claim_lost"}'
+            return 409, b'{"code": "claim_lost"}'
         if parts[1] == "result":
             self.results.append(json.loads(body) | {"id": job["id"]})
         else:
@@ -129,7 +129,6 @@ class Service:
         described = {"id": job["id"], "attempt": job["attempt"], "purpose": "submission", "leaseSeconds": 1}
         return described | {
             "settings": job["settings"],
-            "knownTests": None,
             "inputs": {"reference": None} | inputs,
         }
 
