@@ -14,8 +14,7 @@ from access import audit, auth, caller, concurrency, raises
 from blueprints import Blueprint, find, or_not_found, require_unchanged, store
 from errors import BundleChanged, ClaimLost, InputUnavailable, NotFound, StoreUnavailable, TooLarge
 from git_bundles import Unreadable
-from git_bundles.process import Interrupted
-from git_bundles.repository import export_files
+from git_bundles.process import Interrupted, export_files
 from models import RunnerToken, TestRun, db
 from models.database import release_connection
 from models.sessions.submissions import GIT, TAR, ZIP

@@ -10,7 +10,7 @@ from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, 
 from models.ledger import checkpoints
 from models.sessions import CountedEvents
 from models.sessions.coverage import read_coverage
-from models.tasks.hidden_tests import hidden_tests
+from models.tasks.runs import hidden_tests
 from schemas.sessions import ReviewedSession, TestResult
 from schemas.sessions import Session as CandidateSession
 

@@ -12,7 +12,7 @@ from blueprints.sessions import session_state
 from errors import invalid
 from models import ApiToken, CandidateKey, Session, TestRun, batches, overview, sessions, visibility
 from models.sessions import timeline
-from models.tasks.hidden_tests import hidden_tests
+from models.tasks.runs import hidden_tests
 from rules.events import artifacts
 from rules.events.activity import describe_activity
 from rules.events.design_decisions import KINDS as DECISION_KINDS

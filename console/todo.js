@@ -41,17 +41,11 @@ const LISTS = [
     actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => extend(entry, reload))],
   },
   {
-    name: "waitingTestRuns",
-    href: ({ sessionId }) => `#/sessions/${sessionId}`,
-    time: ({ dueAt }) => ["todo.queued", dueAt],
-    actions: (entry) => [link(`#/sessions/${entry.sessionId}`, t("todo.openSession"), entryName(entry))],
-  },
-  {
-    name: "failedTestRuns",
-    href: ({ sessionId }) => `#/sessions/${sessionId}`,
-    detail: ({ reason }) => reason ?? t("todo.unknownError"),
-    time: ({ finishedAt }) => ["todo.failed", finishedAt],
-    actions: (entry, reload) => [button(t("todo.runAgain"), entryName(entry), () => runAgain(entry, reload))],
+    name: "stalledTestRuns",
+    href: ({ sessionId }) => `#/sessions/${sessionId}?tab=tests`,
+    detail: ({ state, reason }) => (state === "waiting" ? t("runs.stateTexts.waiting") : reason ?? t("todo.unknownError")),
+    time: ({ createdAt }) => ["todo.queued", createdAt],
+    actions: (entry) => [link(`#/sessions/${entry.sessionId}?tab=tests`, t("todo.openSession"), entryName(entry))],
   },
   {
     name: "failedChecks",
@@ -59,7 +53,7 @@ const LISTS = [
     subtitle: () => null,
     detail: ({ problem }) => problem ?? t("todo.unknownError"),
     time: ({ finishedAt }) => ["todo.checked", finishedAt],
-    actions: ({ assessmentId, assessmentTitle }) => [link(`#/assessments/${assessmentId}`, t("todo.openAssessment"), assessmentTitle)],
+    actions: ({ assessmentId, assessmentTitle }) => [link(`#/assessments/${assessmentId}/task`, t("todo.openTask"), assessmentTitle)],
   },
   {
     name: "lostSubmissions",
@@ -167,12 +161,6 @@ function button(text, subject, run) {
 async function retry(entry, reload) {
   await api.post(`/v1/deliveries/${entry.deliveryId}/retry`);
   toast(t("todo.retried", { name: entryName(entry) }));
-  await reload();
-}
-
-async function runAgain(entry, reload) {
-  await api.post(`/v1/sessions/${entry.sessionId}/test-runs`);
-  toast(t("todo.ranAgain", { name: entryName(entry) }));
   await reload();
 }
 

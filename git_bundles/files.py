@@ -1,7 +1,6 @@
 """The files of a task's repository or a submission: read them from an archive, commit or export them."""
 
 import io
-import posixpath
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NamedTuple
@@ -18,14 +17,13 @@ from git_bundles import (
     MAX_OBJECT_BYTES,
     MAX_PATH_BYTES,
     MAX_REPOSITORY_BYTES,
-    MAX_TREE_DEPTH,
     MEGABYTE,
     TooLarge,
     Unreadable,
 )
 from git_bundles.objects import Objects, read_references
 from git_bundles.pack import BLOB
-from git_bundles.trees import FORBIDDEN_NAMES, LINK, SUBMODULE, TYPE, changed_files
+from git_bundles.trees import LINK, SUBMODULE, TYPE, changed_files
 from rules import archives
 
 GIT = "git"
@@ -129,38 +127,22 @@ def _read_entries(files: Iterator[File]) -> Entries:
     bytes_left = MAX_REPOSITORY_BYTES
     for file in files:
         bytes_left -= len(file.content)
-        if bytes_left < 0:
+        if bytes_left < 0:  # one object can be at many paths
             raise _too_large(MAX_REPOSITORY_BYTES)
-        _check(file, entries)
+        if file.path in entries:  # as text; names that differ can have the same
+            raise Unreadable(f"The archive contains {file.path} twice.")
+        if file.mode == SUBMODULE:
+            raise Unreadable(f"{file.path} is a submodule. Replace it with its files.")
+        if file.mode == LINK and not file.stays_inside:
+            raise Unreadable(f"{file.path} is a link that leaves the repository.")
         entries[file.path] = file.mode, Blob.from_string(file.content).id
     if not entries:
         raise Unreadable("The archive contains no files.")
-    for path in entries:
-        while path := posixpath.dirname(path):
-            if path in entries:
-                raise Unreadable(f"{path} is both a file and a folder.")
     return entries
 
 
 def _too_large(max_bytes: int) -> Unreadable:
     return Unreadable(f"The files are larger than {max_bytes // MEGABYTE} MiB in total.")
-
-
-def _check(file: File, entries: Entries) -> None:
-    """Raise Unreadable for a path or a type that a repository must not contain."""
-    parts = file.path.split("/")
-    if len(file.path.encode()) > MAX_PATH_BYTES or len(parts) > MAX_TREE_DEPTH:
-        raise Unreadable(
-            f"A path is longer than {MAX_PATH_BYTES} bytes, or has more than {MAX_TREE_DEPTH} levels."
-        )
-    if any(part.lower().encode() in FORBIDDEN_NAMES for part in parts):
-        raise Unreadable(f"{file.path} is not allowed in a git repository. Remove it from the archive.")
-    if file.path in entries:
-        raise Unreadable(f"The archive contains {file.path} twice.")
-    if file.mode == SUBMODULE:
-        raise Unreadable(f"{file.path} is a submodule. Replace it with its files.")
-    if file.mode == LINK and not file.stays_inside:
-        raise Unreadable(f"{file.path} is a link that leaves the repository.")
 
 
 def _root(paths: Iterable[str]) -> str:
@@ -176,7 +158,7 @@ def export(bundle: IO[bytes], output: IO[bytes]) -> None:
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in read_bundle(bundle)():
             bytes_left -= len(file.content)
-            if bytes_left < 0:  # one object can be at many paths
+            if bytes_left < 0:
                 raise _too_large(MAX_INFLATED_BYTES)
             if file.mode == SUBMODULE or (file.mode == LINK and not file.stays_inside):
                 continue

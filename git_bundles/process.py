@@ -1,4 +1,7 @@
-"""Run `python -m git_bundles` in a separate process, without environment variables or other open files."""
+"""Run `python -m git_bundles` in a separate process, without environment variables or other open files.
+
+Input and output are files with a descriptor, at their start.
+"""
 
 import errno
 import json
@@ -40,3 +43,29 @@ def run(arguments: tuple[str, ...], source: IO[bytes], output: IO[bytes]) -> Non
         raise Unreadable(json.loads(output.readline())["problem"])
     if status != 0:
         raise Interrupted()
+
+
+def build(archive: IO[bytes], format: str, output: IO[bytes]) -> str:
+    """Write a git bundle with the archive's files in one commit without parents. Return the commit's id.
+
+    The files are those of a git bundle's HEAD, or of a zip or tar archive. If all of an archive's files are in one
+    folder, as in GitHub's downloads, this folder is the root. Equal files result in an equal commit.
+
+    Raises Unreadable, and OSError if the disk is full.
+
+    format -- `git`, `zip` or `tar.gz`
+    """
+    try:
+        run(("build", format), archive, output)
+    except Interrupted:
+        message = f"Reading the archive was interrupted, or took longer than {MAX_SECONDS} seconds."
+        raise Unreadable(message) from None
+    output.readline()
+    commit = output.readline().split()[0].decode()
+    output.seek(0)
+    return commit
+
+
+def export_files(bundle: IO[bytes], output: IO[bytes]) -> None:
+    """Write a bundle's files as a tar, without submodules and links that leave the repository. Raises like `run`."""
+    run(("export",), bundle, output)

@@ -11,7 +11,7 @@ FOLDER, LINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 TOO_LONG = f"A path in the bundle is longer than {MAX_PATH_BYTES} bytes."
 TYPE = 0o170000
 # Git rejects these names: they could escape the folder or modify the repository.
-FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
+_FORBIDDEN_NAMES = frozenset({b"", b".", b"..", b".git"})
 
 
 class Entry(NamedTuple):
@@ -96,7 +96,7 @@ class _Walk:
             # Also in unchanged entries: a folder with a long name is slow to read at many paths.
             if len(name) > MAX_PATH_BYTES:
                 raise Unreadable(TOO_LONG)
-            if name.lower() in FORBIDDEN_NAMES or b"/" in name:
+            if name.lower() in _FORBIDDEN_NAMES or b"/" in name:
                 raise Unreadable("A file name in the bundle is not allowed in a git repository.")
         return entries
 

@@ -15,8 +15,7 @@ from models.ledger.numbering import search_start, unlisted_events
 from models.sessions import Event, Session
 from models.sessions.submissions import Submission
 from models.sessions.submissions.submission import WAITING
-from models.tasks.runs import FAILED as RUN_FAILED
-from models.tasks.runs import TestRun
+from models.tasks.runs import FAILED, TestRun
 from models.webhooks import Webhook, WebhookDelivery
 
 # Longer than the time from the first to the last attempt to send a message.
@@ -38,21 +37,12 @@ def counts() -> list[Count]:
     """Count queued messages and test runs, those that failed within MAX_DELIVERY_TIME, and submissions to read."""
     messages = _counts(Delivery, Delivery.kind) + _counts(WebhookDelivery, peewee.Value("webhook"))
     unread = _group(_unread(), peewee.Value("submission"), _due_or_waiting(Submission.retry_at))
-    return messages + unread + _test_runs()
-
-
-def _test_runs() -> list[Count]:
-    kind = peewee.Value("test_run")
-    queued = _group(
-        TestRun.select().where(TestRun.due_at.is_null(False)), kind, _due_or_waiting(TestRun.due_at)
-    )
-    failed = TestRun.select().where(TestRun.state == RUN_FAILED, TestRun.id >= _first_recent_id())
-    return queued + _group(failed, kind, TestRun.state)
+    return messages + unread + _counts(TestRun, peewee.Value("test_run"), TestRun.due_at.is_null(False))
 
 
 def failed_test_runs(start: datetime) -> int:
     """Count the test runs that have failed since a time."""
-    return TestRun.select().where(TestRun.state == RUN_FAILED, TestRun.finished_at >= start).count()
+    return TestRun.select().where(TestRun.state == FAILED, TestRun.finished_at >= start).count()
 
 
 def lost_submissions() -> int:
@@ -69,15 +59,12 @@ def _due_or_waiting(column: Any) -> Any:
     return peewee.Case(None, ((column <= clock.now(), "due"),), "waiting")
 
 
-def _counts(table: Any, kind: Any) -> list[Count]:
-    queued = table.select().where(table.state == "queued")
-    failed = table.select().where(table.state == "failed", table.id >= _first_recent_id())
+def _counts(table: Any, kind: Any, is_queued: Any = None) -> list[Count]:
+    queued = table.select().where(table.state == "queued" if is_queued is None else is_queued)
+    # Ids increase with time, and they are indexed.
+    first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
+    failed = table.select().where(table.state == "failed", table.id >= first_id)
     return _group(queued, kind, _due_or_waiting(table.due_at)) + _group(failed, kind, table.state)
-
-
-def _first_recent_id() -> uuid.UUID:
-    """Return the first id of MAX_DELIVERY_TIME. Ids increase with time, and they are indexed."""
-    return uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
 
 
 def _group(query: Any, kind: Any, state: Any) -> list[Count]:

@@ -8,7 +8,7 @@ from models import sql
 from models.base import clock
 from models.keys import CandidateKey
 from models.sessions import Session
-from models.tasks.hidden_tests import hidden_tests
+from models.tasks.runs import hidden_tests
 from rules.result_cursors import VALUE_CHECKS, ResultCursor
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS

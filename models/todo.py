@@ -54,8 +54,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
         "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
         "expiring_keys": expiring.order_by(K.expires_at, K.id),
-        "waiting_test_runs": _waiting_test_runs(reviewer),
-        "failed_test_runs": _failed_test_runs(reviewer),
+        "stalled_test_runs": _stalled_test_runs(reviewer),
         "failed_checks": _failed_checks(reviewer),
     }
     if "write" not in reviewer.scopes:
@@ -142,23 +141,14 @@ def _lost_submissions(reviewer: ApiToken) -> Query:
     return query.order_by(Submission.created_at, Submission.id)
 
 
-def _waiting_test_runs(reviewer: ApiToken) -> Query:
-    """Select sessions whose test run waits although it is due, if no runner is alive."""
-    query = _of_shown_runs(reviewer, TestRun.due_at.alias("due_at"))
+def _stalled_test_runs(reviewer: ApiToken) -> Query:
+    """Select undecided sessions whose test run failed, or waits although it is due, while no runner is alive."""
+    columns = (S.id.alias("session_id"), TestRun.state, TestRun.reason, TestRun.created_at)
+    query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
+    query = query.join(TestRun, on=(TestRun.id == S.hidden_run_id))
     is_late = (TestRun.state == WAITING) & (TestRun.due_at <= clock.now() - RUNNER_EXPECTED_WITHIN)
-    has_runner = peewee.fn.EXISTS(RunnerToken.alive(reviewer.organization_id))
-    return query.where(is_late, ~has_runner).order_by(TestRun.due_at, TestRun.id)
-
-
-def _failed_test_runs(reviewer: ApiToken) -> Query:
-    """Select sessions whose hidden tests the runner could not run."""
-    query = _of_shown_runs(reviewer, TestRun.reason, TestRun.finished_at)
-    return query.where(TestRun.state == FAILED, _IS_UNDECIDED).order_by(TestRun.finished_at, TestRun.id)
-
-
-def _of_shown_runs(reviewer: ApiToken, *columns: Any) -> Query:
-    query = _candidates(reviewer, S.id.alias("session_id"), *columns).join(S, on=(S.key == K.id))
-    return query.join(TestRun, on=(TestRun.id == S.hidden_run_id))
+    is_stalled = is_late & ~peewee.fn.EXISTS(RunnerToken.alive(reviewer.organization_id))
+    return query.where(_IS_UNDECIDED, (TestRun.state == FAILED) | is_stalled).order_by(TestRun.id)
 
 
 def _failed_checks(reviewer: ApiToken) -> Query:

@@ -228,11 +228,7 @@ def _runners() -> Finding:
         remedy = "Start more runners." if count else "No runner is running. Start one with `make runner`."
         return ERROR, "runners", f"Test runs have been waiting for {format_minutes(age)}. {remedy}"
     if failed := backlog.failed_test_runs(clock.now() - timedelta(days=1)):
-        return (
-            WARNING,
-            "runners",
-            f"Test runs that failed in the last day: {failed}. See To do in the console.",
-        )
+        return WARNING, "runners", f"Test runs that failed in the last day: {failed}. The console lists them."
     return OK, "runners", f"{count} running. No test run is overdue."
 
 

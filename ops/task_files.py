@@ -8,7 +8,7 @@ from typing import IO, Any
 import marshmallow
 
 from errors import ApiError, Invalid, NoRepository, invalid
-from git_bundles import Unreadable, repository
+from git_bundles import Unreadable, process
 from models.database import release_connection
 from models.orgs import Organization
 from models.tasks.files import REFERENCE, REPOSITORY, TESTS, NewFile, TaskFile
@@ -37,7 +37,7 @@ def prepare(
     with TemporaryFile() as output:
         try:
             if kind == REPOSITORY:
-                columns = {"commit_id": repository.build(source, format, output)}
+                columns = {"commit_id": process.build(source, format, output)}
             elif kind == TESTS:
                 columns = _write_tests(source, format, output)
             elif format == PATCH:
@@ -100,7 +100,7 @@ def _write_patched(source: IO[bytes], owner_id: Any, storage: Storage, output: I
     with TemporaryFile() as bundle, TemporaryFile() as exported:
         bundle.writelines(storage.chunks(current.object_key))
         bundle.seek(0)
-        repository.export_files(bundle, exported)
+        process.export_files(bundle, exported)
         with tarfile.open(fileobj=exported, mode="r:") as archive:
             entries = [entry for entry in archive if entry.isreg() and entry.name in patch.paths]
             files = {entry.name: _read_entry(archive, entry) for entry in entries}

@@ -52,19 +52,13 @@ class ExpiringKey(TodoCandidate):
     expires_at = Timestamp("Expiry.")
 
 
-class WaitingTestRun(TodoCandidate):
-    """A test run that no runner takes."""
+class StalledTestRun(TodoCandidate):
+    """A test run that failed, or that no runner claims."""
 
     session_id = Id("Session id.")
-    due_at = Timestamp("Time since when it has been waiting.")
-
-
-class FailedTestRun(TodoCandidate):
-    """A test run that failed."""
-
-    session_id = Id("Session id.")
-    reason = String("The runner's reason.", example="The image does not exist.", null=True)
-    finished_at = Timestamp("Time of the last attempt's end.")
+    state = Choice(["waiting", "failed"], "State of the run.", example="failed")
+    reason = String("Reason why the last attempt failed.", example="The image does not exist.", null=True)
+    created_at = Timestamp("Time when it was queued.")
 
 
 class FailedCheck(Schema):
@@ -136,13 +130,11 @@ class Todo(Schema):
         FailedMessage,
     )
     expiring_keys = _todo_list("ExpiringKeys", "Keys that expire within 3 days.", ExpiringKey)
-    waiting_test_runs = _todo_list(
-        "WaitingTestRuns",
-        "Sessions whose hidden tests have been waiting for more than five minutes, while no runner is alive.",
-        WaitingTestRun,
-    )
-    failed_test_runs = _todo_list(
-        "FailedTestRuns", "Undecided sessions whose hidden tests could not be run.", FailedTestRun
+    stalled_test_runs = _todo_list(
+        "StalledTestRuns",
+        "Undecided sessions whose hidden tests could not be run, or have been waiting for more than five minutes while "
+        "no runner is alive.",
+        StalledTestRun,
     )
     failed_checks = _todo_list(
         "FailedChecks", "Assessments whose latest check failed, or found a problem.", FailedCheck

@@ -11,7 +11,7 @@ from typing import Any
 
 import models
 import storage
-from git_bundles.repository import build
+from git_bundles.process import build
 from models import Assessment, CandidateKey, Organization, Session, User, invitations, sessions, users
 from models.base import new_id
 from models.tasks import queue

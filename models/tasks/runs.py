@@ -1,5 +1,6 @@
 """Test runs: hidden tests, run by a runner on a submission, a repository or a reference solution."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import peewee
@@ -66,10 +67,15 @@ class TestRun(ProtectedModel, ErasedWithSession):
     finished_at = TimestampField(null=True)
 
     @classmethod
-    def of(cls, session: Session, *, with_results: bool = False) -> Query:
-        """Select a session's runs, newest first, with their tests."""
+    def with_tests(cls, *, with_results: bool = False) -> Query:
+        """Select runs with their hidden tests."""
         columns = [each for each in cls._meta.sorted_fields if with_results or each is not cls.results]
-        runs = cls.select(*columns, TaskFile).join(TaskFile).where(cls.session == session)
+        return cls.select(*columns, TaskFile).join(TaskFile)
+
+    @classmethod
+    def of(cls, session: Session, *, with_results: bool = False) -> Query:
+        """Select a session's runs with their hidden tests, newest first."""
+        runs = cls.with_tests(with_results=with_results).where(cls.session == session)
         return runs.order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
@@ -132,3 +138,15 @@ def update_shown(session: Session) -> None:
     values = (run.id, run.state, run.passed_count, run.total_count) if run else [None] * len(SHOWN_COLUMNS)
     columns = dict(zip(SHOWN_COLUMNS, values, strict=True))
     session.update_columns(**session.changed_columns(columns))
+
+
+def hidden_tests(session_ids: Iterable[Any]) -> dict[Any, dict[str, Any]]:
+    """Return the result that each session shows, from the run in its `hidden_run_id`, by session id."""
+    shown = Session.select(Session.hidden_run_id).where(Session.id.in_(list(session_ids)))
+    return {run.session_id: _describe(run) for run in TestRun.with_tests().where(TestRun.id.in_(shown))}
+
+
+def _describe(run: TestRun) -> dict[str, Any]:
+    counts = {"passed": run.passed_count, "total": run.total_count, "is_complete": run.is_complete}
+    flags = {"in_process": run.in_process, "is_current": run.is_current}
+    return {"state": run.state, **counts, **flags, "run_id": run.id, "source": "runner"}

@@ -14,7 +14,7 @@ from factories import make_assessment, make_issue, make_key, make_person, make_s
 from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
-from git_bundles.repository import export_files
+from git_bundles.process import export_files
 from models import AuditEntry, Delivery, TaskFile
 from models.tasks.files import MAX_REQUEST_DURATION
 from ops import admin, problems

@@ -206,13 +206,13 @@ def test_candidates_see_the_counts_only_after_the_decision_and_if_the_assessment
 def test_the_to_do_list_names_runs_that_no_runner_takes(app, clock, reviewer, assessment, organization):
     make_task(assessment)
     session = submit(assessment)
-    assert reviewer.get("/v1/todo").json["waitingTestRuns"]["count"] == 0
+    assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
     clock.fixed += models.todo.RUNNER_EXPECTED_WITHIN
-    (entry,) = reviewer.get("/v1/todo").json["waitingTestRuns"]["entries"]
+    (entry,) = reviewer.get("/v1/todo").json["stalledTestRuns"]["entries"]
     assert entry["sessionId"] == str(session.id)
     assert reviewer.get("/v1/org/runners").json["alive"] == 0
     Caller.runner(app, organization).row.record_use()
-    assert reviewer.get("/v1/todo").json["waitingTestRuns"]["count"] == 0
+    assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
     assert reviewer.get("/v1/org/runners").json["alive"] == 1
 
 

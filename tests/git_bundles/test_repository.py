@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from git_bundles import MAX_MEMORY_BYTES, MEGABYTE, Unreadable, repository
+from git_bundles import MAX_MEMORY_BYTES, MEGABYTE, Unreadable, process
 from git_bundles.process import Interrupted
 from tests.git_bundles.bundles import (
     BLOB,
@@ -50,7 +50,7 @@ def build(tmp_path):
         with open(tmp_path / "archive", "w+b") as archive, open(tmp_path / "built", "w+b") as output:
             archive.write(content)
             archive.seek(0)
-            return repository.build(archive, format, output), output.read()
+            return process.build(archive, format, output), output.read()
 
     return build
 
@@ -63,7 +63,7 @@ def export(tmp_path):
         with open(tmp_path / "bundle", "w+b") as bundle_file, open(tmp_path / "tar", "w+b") as output:
             bundle_file.write(content)
             bundle_file.seek(0)
-            repository.export_files(bundle_file, output)
+            process.export_files(bundle_file, output)
             with tarfile.open(fileobj=output, mode="r:") as archive:
                 return {
                     entry.name: (
