@@ -62,7 +62,6 @@ def _claim(data: dict[str, Any]) -> dict[str, Any] | None:
         if run is None:
             return None
         audit.record_runner(run, "claimJob")
-    claims.show_claimed(run)
     try:
         return _job(run)
     except ClaimLost:

@@ -188,7 +188,7 @@ def get_recent_activity(query, session_id):
     }
 
 
-def _with_tests(row: dict[str, Any], hidden: dict[str, Any] | None) -> dict[str, Any]:
+def _with_tests(row: dict[str, Any], hidden: TestRun | None) -> dict[str, Any]:
     counts = {name: row[f"tests_{name}_count"] for name in ("passed", "failed", "skipped")}
     result = counts | {"note": row["tests_note"], "source": "team"}
     return row | {"test_result": None if counts["passed"] is None else result, "hidden_tests": hidden}

@@ -9,7 +9,7 @@ from access import auth, caller, concurrency, raises
 from blueprints import Blueprint, model_budget_nano_usd, model_providers, setting
 from models import CandidateKey, ModelUsage, Session, Submission, clock
 from models.sessions.coverage import read_received
-from models.tasks.runs import FINISHED
+from models.tasks.runs import FINISHED, hidden_tests
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
 from rules.workspace_files import OTHER, Repository, Workspace
@@ -82,12 +82,12 @@ def _workspace(session: Session) -> Workspace:
     return Workspace(setting("BASE_URL"), str(session.id), caller.key, allowed, frozenset(model_providers()))
 
 
-def _hidden_tests(session: Session) -> dict[str, int] | None:
+def _hidden_tests(session: Session) -> dict[str, Any] | None:
     """Return the counts of the hidden tests after a hiring decision, if the assessment shows them."""
-    has_result = session.hidden_state == FINISHED and caller.assessment.show_test_counts
-    if not has_result or session.key.decision == "undecided":
+    if session.key.decision == "undecided" or not caller.assessment.show_test_counts:
         return None
-    return {"passed": session.hidden_passed, "total": session.hidden_total}
+    run = hidden_tests([session.id]).get(session.id)
+    return {"passed": run.passed_count, "total": run.total_count} if run and run.state == FINISHED else None
 
 
 def _models(workspace: Workspace) -> list[dict[str, Any]]:

@@ -487,8 +487,6 @@ CREATE TABLE runner_tokens (
     name TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     last_four TEXT NOT NULL,
-    engine TEXT,
-    runner_name TEXT,
     last_used_at {timestamp},
     revoked_at {timestamp}
 );
@@ -547,9 +545,6 @@ CREATE TABLE sessions (
     repository_id {uuid} REFERENCES task_files (id),
     repository_token TEXT,
     tests_due {boolean} NOT NULL,
-    hidden_state TEXT,
-    hidden_passed INTEGER,
-    hidden_total INTEGER,
     hidden_run_id {uuid},
     updated_at {timestamp}
 );

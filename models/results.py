@@ -8,7 +8,7 @@ from models import sql
 from models.base import clock
 from models.keys import CandidateKey
 from models.sessions import Session
-from models.tasks.runs import hidden_tests
+from models.tasks.runs import TestRun, hidden_tests
 from rules.result_cursors import VALUE_CHECKS, ResultCursor
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
@@ -33,11 +33,17 @@ def _position(value: str, names: Sequence[str]) -> Sort:
     return Sort(f"CASE {value} {cases} END")
 
 
-# Results of older tests are not compared with those of the current ones.
-_HAS_CURRENT_TESTS = """EXISTS (
-        SELECT 1 FROM test_runs r JOIN task_files f ON f.id = r.tests_id
-        WHERE r.id = s.hidden_run_id AND f.replaced_at IS NULL
+# From the run that results show. Runs of older tests are not compared with those of the current ones.
+_HIDDEN_TESTS = """(
+        SELECT {value} FROM test_runs r JOIN task_files f ON f.id = r.tests_id AND f.replaced_at IS NULL
+        WHERE r.id = s.hidden_run_id AND r.state IN {states}
     )"""
+_PASSED_COUNT = _HIDDEN_TESTS.format(value="r.passed_count", states="('finished')")
+_HIDDEN_OUTCOME = _HIDDEN_TESTS.format(
+    value="CASE WHEN r.state = 'untrusted' THEN r.state WHEN r.passed_count = r.total_count THEN 'passed' "
+    "ELSE 'failed' END",
+    states="('finished', 'untrusted')",
+)
 SORTS = {
     "candidateName": Sort("k.sort_name", "text"),
     "status": _position(sql.STATUS, STATUSES),
@@ -45,9 +51,7 @@ SORTS = {
     "completedAt": Sort("s.completed_at", "time"),
     **{metric.name: Sort(f"s.{metric.field}") for metric in METRICS},
     "testsPassed": Sort("CASE WHEN s.tests_passed THEN 1 WHEN NOT s.tests_passed THEN 0 END"),
-    "hiddenTests": Sort(
-        f"CASE WHEN s.hidden_state = 'finished' AND {_HAS_CURRENT_TESTS} THEN s.hidden_passed END"
-    ),
+    "hiddenTests": Sort(_PASSED_COUNT),
     "scoreTotal": Sort("s.score_total"),
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
@@ -59,10 +63,7 @@ _VISIBLE_SCORE = """CASE WHEN EXISTS (
 _FILTERS = {
     "decision": "k.decision = :decision",
     "external_id": "k.external_id = :external_id",
-    "hidden_tests": f"""CASE WHEN s.hidden_state IN ('finished', 'untrusted') AND {_HAS_CURRENT_TESTS} THEN
-        CASE WHEN s.hidden_state = 'untrusted' THEN 'untrusted'
-             WHEN s.hidden_passed = s.hidden_total THEN 'passed' ELSE 'failed' END
-        ELSE 'none' END = :hidden_tests""",
+    "hidden_tests": f"COALESCE({_HIDDEN_OUTCOME}, 'none') = :hidden_tests",
     "pattern": "k.search_text LIKE :pattern ESCAPE '!'",
     "user_id": f"NOT {sql.HIDDEN}",
     "status": f"{sql.STATUS} = :status",
@@ -88,7 +89,7 @@ class ResultRow(NamedTuple):
     session: Session
     status: str
     position: ResultCursor
-    hidden_tests: dict[str, Any] | None = None
+    hidden_tests: TestRun | None = None
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":

@@ -10,15 +10,16 @@ from rules.timestamps import format_timestamp
 from schemas import common, queries
 from schemas.base import Schema, camel, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
-from schemas.hidden_tests import HIDDEN_TESTS, OUTCOMES, HiddenTests
 from schemas.keys import STATUSES
 from schemas.queries import Filter, Limit
+from schemas.test_runs import HIDDEN_TESTS, HiddenTests
 from schemas.timestamps import Timestamp
 
 SORTS = (
     *("candidateName", "status", "redeemedAt", "completedAt", *(metric.name for metric in METRICS)),
     *("testsPassed", "hiddenTests", "scoreTotal", "scoreSpread", "decision"),
 )
+HIDDEN_OUTCOMES = ("passed", "failed", "untrusted", "none")
 _CSV_HIDDEN_TESTS = tuple(name for name in map(camel, HiddenTests().fields) if name != "runId")
 CSV_COLUMNS = (
     *("candidateId", "sessionId", "externalId", "candidateName", "status", "redeemedAt", "completedAt"),
@@ -43,7 +44,7 @@ class ResultFilter(Filter):
     decision = Choice(DECISIONS, "Only candidates with this hiring decision.")
     external_id = Line(255, "Only the candidate with this `externalId`.")
     hidden_tests = Choice(
-        OUTCOMES,
+        HIDDEN_OUTCOMES,
         "Only candidates whose run of the current hidden tests is `passed`, `failed`, `untrusted` or missing (`none`).",
     )
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
@@ -135,7 +136,7 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "metrics": None if session.derivation_version is None else _metrics(session),
         "testsPassed": session.tests_passed,
         "testsPassedSource": session.tests_passed_source,
-        "hiddenTests": row.hidden_tests and {camel(name): value for name, value in row.hidden_tests.items()},
+        "hiddenTests": row.hidden_tests and HiddenTests().dump(row.hidden_tests),
         "score": {
             "total": _thousandths(session.score_total),
             "highestTotal": _thousandths(session.score_highest),

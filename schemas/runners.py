@@ -24,8 +24,6 @@ class Runner(Schema):
     prefix = String("Prefix of all runners' tokens.", example="psr_")
     last_four = String("Last four characters.", example="x7Qa")
     is_alive = Flag("True if it was used within the last two minutes.", example=True)
-    runner_name = String("Machine of the latest job.", example="runner-1", null=True)
-    engine = Choice(ENGINES, "Engine of the latest job.", example="podman", null=True)
     last_used_at = Timestamp("Time when it was last used, to the minute.", null=True)
     created_at = Timestamp("Time of creation.")
 

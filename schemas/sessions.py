@@ -6,9 +6,9 @@ from schemas import common
 from schemas.base import Author, Body, Schema
 from schemas.common import Checkpoint
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
-from schemas.hidden_tests import HIDDEN_TESTS, HiddenTests
 from schemas.keys import SESSION_STATUSES
 from schemas.submissions import Submission
+from schemas.test_runs import HIDDEN_TESTS, HiddenTests
 from schemas.timestamps import Timestamp
 
 MAX_TESTS = 2**31 - 1
@@ -186,9 +186,7 @@ class ReviewedSession(Session):
     coverage = Nested(Coverage, "Recorded channels, tools and agent sessions.", optional=True)
     erased_at = Timestamp("Time when personal data was erased.", null=True, optional=True)
     test_result = Nested(SubmittedTestResult, "Submitted test result.", null=True, optional=True)
-    hidden_tests = Nested(
-        HiddenTests, "Result of the hidden tests; null without a run.", null=True, optional=True
-    )
+    hidden_tests = Nested(HiddenTests, "Result of the hidden tests.", null=True, optional=True)
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced", optional=True)
     decision_reason = String(
         "Reason for the decision.", example="Careful, well-tested fix.", null=True, optional=True

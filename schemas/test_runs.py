@@ -3,9 +3,9 @@
 from rules.hidden_tests import FAILED, MISSING, PASSED, SKIPPED
 from schemas.base import Body, PageOf, Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
-from schemas.hidden_tests import RUN_STATES
 from schemas.timestamps import Timestamp
 
+RUN_STATES = ("waiting", "running", "finished", "untrusted", "failed", "timed_out")
 CHECK_STATES = ("running", "ready", "not_ready", "failed")
 OUTCOMES = (PASSED, FAILED, SKIPPED, MISSING)
 ENGINES = ("bubblewrap", "podman", "docker")
@@ -44,20 +44,33 @@ class RunRunner(Schema):
     engine = Choice(ENGINES, "Engine that isolated the run.", example="podman")
 
 
-class TestRun(Schema):
+class RunResult(Schema):
+    """The result of hidden tests."""
+
+    state = STATE
+    passed = Integer("Tests that passed.", example=9, null=True, attribute="passed_count")
+    total = Integer("Tests that count.", example=12, null=True, attribute="total_count")
+    is_complete = Flag("True if each test was reported exactly once.", example=True, null=True)
+    in_process = Flag("True if the tests import the submission, which can then fake a result.", example=False)
+    is_current = Flag("False if the tests were replaced or deleted after the run.", example=True)
+
+
+class HiddenTests(RunResult):
+    """The result of the hidden tests that a runner ran on the submission."""
+
+    run_id = Id("Test run id.", attribute="id")
+    source = Choice(["runner"], "Source of the result.", example="runner")
+
+
+HIDDEN_TESTS = Nested(HiddenTests, "Result of the hidden tests; null without a run.", null=True)
+
+
+class TestRun(RunResult):
     """A run of hidden tests on a submission."""
 
     id = Id("Unique id.")
     session_id = Id("Session id.")
-    state = STATE
     reason = REASON
-    passed = Integer("Tests that passed.", example=9, null=True, attribute="passed_count")
-    total = Integer("Tests that count.", example=12, null=True, attribute="total_count")
-    is_complete = Flag("True if each test was reported exactly once.", example=True, null=True)
-    in_process = Flag(
-        "True if the tests import the submission, which could then fake a result.", example=False
-    )
-    is_current = Flag("True if the tests are the assessment's current ones.", example=True)
     counts = Flag("True if results show this run.", example=True)
     submission_id = Id("Id of the submission.")
     submission_sha256 = String("SHA-256 of the submission.", example="e3b0c442" * 8)

@@ -98,8 +98,8 @@ class Session(ProtectedModel):
     the quota until the close (models/sessions/quota.py). The ledger lists the events up to `listed_seq`. `score_total`
     and `score_highest` are in thousandths (models/scores.py). `integrity_codes` are the codes of the findings about
     version `checked_version` (models/ledger/integrity.py). `repository` is the task's repository at the start, and
-    `repository_token` part of its URL. `hidden_state`, `hidden_passed` and `hidden_total` are those of the test run
-    that counts, `hidden_run_id` (models/tasks/runs.py); `tests_due` is true until a run for the submission is queued.
+    `repository_token` part of its URL. Results show the test run `hidden_run_id` (models/tasks/runs.py); `tests_due`
+    is true until a run for the submission is queued.
     """
 
     personal_data = PersonalData("sessions", "Your session: start, end and metrics.")
@@ -167,9 +167,6 @@ class Session(ProtectedModel):
     repository = peewee.ForeignKeyField(TaskFile, null=True)
     repository_token = TextField(null=True, unique=True)
     tests_due = peewee.BooleanField(default=False)
-    hidden_state = TextField(null=True)
-    hidden_passed = IntegerField(null=True)
-    hidden_total = IntegerField(null=True)
     hidden_run_id = peewee.UUIDField(null=True)
     updated_at = TimestampField(null=True)
 

@@ -39,8 +39,7 @@ def has_job(token: RunnerToken) -> bool:
 def claim(token: RunnerToken, runner_name: str, engine: str) -> TestRun | None:
     """Claim a waiting job, or one whose lease has expired; returns None if there is none.
 
-    A token of the installation takes a job of the organization with the fewest running jobs. Call `show_claimed` after
-    the transaction.
+    A token of the installation takes a job of the organization with the fewest running jobs.
     """
     with db.atomic():
         run_id = _find_claimable(token, "FOR NO KEY UPDATE OF t SKIP LOCKED" if is_postgres() else "")
@@ -51,16 +50,7 @@ def claim(token: RunnerToken, runner_name: str, engine: str) -> TestRun | None:
         runner = {"runner_token": token, "runner_name": runner_name, "engine": engine}
         state = {"state": RUNNING, "reason": None, "attempts": run.attempts + 1, "started_at": now}
         run.record_change("claimed", due_at=now + LEASE, **runner, **state)
-        if changes := token.changed_columns({"runner_name": runner_name, "engine": engine}):
-            token.update_columns(**changes)
     return run
-
-
-def show_claimed(run: TestRun) -> None:
-    """Show the state of a claimed run. In its own transaction, because the claim locks the run before the session."""
-    if run.session_id:
-        with db.atomic():
-            update_shown(run.session.lock())
 
 
 def _find_claimable(token: RunnerToken, lock: str = "") -> Any:

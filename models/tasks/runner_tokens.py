@@ -16,8 +16,7 @@ MAX_SILENCE = timedelta(minutes=2)
 class RunnerToken(Model, RecordsUse):
     """A runner's token, for one organization, or without one for the whole installation.
 
-    It is not protected, because an installation's token is in no organization's ledger. `engine` and `runner_name` are
-    those of the latest claim.
+    It is not protected, because an installation's token is in no organization's ledger.
     """
 
     personal_data = None
@@ -26,8 +25,6 @@ class RunnerToken(Model, RecordsUse):
     name = peewee.TextField()
     fingerprint = peewee.TextField(unique=True)
     last_four = peewee.TextField()
-    engine = peewee.TextField(null=True)
-    runner_name = peewee.TextField(null=True)
     last_used_at = TimestampField(null=True)
     revoked_at = TimestampField(null=True)
 

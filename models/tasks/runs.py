@@ -19,7 +19,6 @@ WAITING, RUNNING = "waiting", "running"
 FINISHED, UNTRUSTED, FAILED, TIMED_OUT = "finished", "untrusted", "failed", "timed_out"
 # Results show a submission's newest run in one of these states; without one, its newest run.
 COUNTED = (FINISHED, UNTRUSTED)
-SHOWN_COLUMNS = ("hidden_run_id", "hidden_state", "hidden_passed", "hidden_total")
 
 
 class TestRun(ProtectedModel, ErasedWithSession):
@@ -112,15 +111,19 @@ class TestRun(ProtectedModel, ErasedWithSession):
         return self if self.runner_token_id else None
 
     @property
+    def source(self) -> str:
+        """The source of the result (R51)."""
+        return "runner"
+
+    @property
     def is_current(self) -> bool:
         """True if the tests are the assessment's current ones."""
         return self.tests.replaced_at is None
 
     @classmethod
     def erase_personal_data(cls, key: Any, session: Session | None) -> int:
-        """Delete the runs, and the copy of their counts."""
         if session is not None:
-            session.update_columns(**dict.fromkeys(SHOWN_COLUMNS))
+            session.update_columns(hidden_run_id=None)
         return super().erase_personal_data(key, session)
 
 
@@ -129,24 +132,16 @@ add_index("test_runs_due", TestRun.due_at, where=TestRun.due_at.is_null(False))
 
 
 def update_shown(session: Session) -> None:
-    """Copy the state and counts of the run that the results show to a locked session."""
+    """Set the run that the results of a locked session show."""
     submission = Submission.current(session)
     if submission is None:
         return
     runs = list(TestRun.of(session).where(TestRun.submission_id == submission.id))
     run = next((run for run in runs if run.state in COUNTED), runs[0] if runs else None)
-    values = (run.id, run.state, run.passed_count, run.total_count) if run else [None] * len(SHOWN_COLUMNS)
-    columns = dict(zip(SHOWN_COLUMNS, values, strict=True))
-    session.update_columns(**session.changed_columns(columns))
+    session.update_columns(hidden_run_id=run and run.id)
 
 
-def hidden_tests(session_ids: Iterable[Any]) -> dict[Any, dict[str, Any]]:
-    """Return the result that each session shows, from the run in its `hidden_run_id`, by session id."""
+def hidden_tests(session_ids: Iterable[Any]) -> dict[Any, TestRun]:
+    """Return the runs that the results of sessions show, by session id."""
     shown = Session.select(Session.hidden_run_id).where(Session.id.in_(list(session_ids)))
-    return {run.session_id: _describe(run) for run in TestRun.with_tests().where(TestRun.id.in_(shown))}
-
-
-def _describe(run: TestRun) -> dict[str, Any]:
-    counts = {"passed": run.passed_count, "total": run.total_count, "is_complete": run.is_complete}
-    flags = {"in_process": run.in_process, "is_current": run.is_current}
-    return {"state": run.state, **counts, **flags, "run_id": run.id, "source": "runner"}
+    return {run.session_id: run for run in TestRun.with_tests().where(TestRun.id.in_(shown))}

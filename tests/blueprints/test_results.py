@@ -28,9 +28,8 @@ from models import Event, Session, TaskFailure, TaskFile, privacy
 from models.ledger import integrity
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
-from schemas.hidden_tests import OUTCOMES
 from schemas.keys import STATUSES
-from schemas.results import CSV_COLUMNS, SORTS
+from schemas.results import CSV_COLUMNS, HIDDEN_OUTCOMES, SORTS
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 
@@ -138,7 +137,7 @@ def test_results_are_sorted_with_nulls_last(reviewer, cohort):
 def test_filters_work_with_every_sort_field(reviewer, cohort):
     rows = results(reviewer, cohort)["results"]
     filters = [("status", value) for value in STATUSES] + [("decision", value) for value in DECISIONS]
-    filters += [("hiddenTests", value) for value in OUTCOMES]
+    filters += [("hiddenTests", value) for value in HIDDEN_OUTCOMES]
     for name, value in filters:
         outcome = hidden_outcome if name == "hiddenTests" else operator.itemgetter(name)
         expected = {row["candidateId"] for row in rows if outcome(row) == value}

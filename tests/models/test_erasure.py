@@ -77,7 +77,7 @@ COLUMNS_WITHOUT_FREE_TEXT = {
     "ModelUsage.provider", "Submission.files_sha256",
     "SubmissionFile.not_recorded_ranges", "SubmissionFile.new_mode", "SubmissionFile.old_mode", "SubmissionFile.status",
     "IdempotentRequest.digest", "IdempotentRequest.fingerprint", "IdempotentRequest.path", "Score.criterion",
-    "Session.closed_by", "Session.hidden_state", "Session.integrity_codes", "Session.repository_token",
+    "Session.closed_by", "Session.integrity_codes", "Session.repository_token",
     "Session.score_criteria", "TestRun.purpose", "TestRun.state", "TestRun.submission_sha256",
     "Submission.claimed_sha256",
     "Submission.format", "Submission.object_key", "Submission.sha256", "Submission.source_key", "Submission.state",
