@@ -96,14 +96,10 @@ AlreadyStarted = _error(
     409, "already_started", "A candidate has started. The fields in `entries` can no longer be changed."
 )
 RepositoryHosted = _error(
-    409,
-    "repository_hosted",
-    "The service hosts this task's repository. Delete it before you set a URL or commit.",
+    409, "repository_hosted", "The service hosts the repository. Delete it before you set a URL or commit."
 )
 NoRepository = _error(
-    409,
-    "no_repository",
-    "A patch needs the repository. Upload that first, or send the changed files as an archive.",
+    409, "no_repository", "A patch needs a hosted repository. Upload one first, or send an archive instead."
 )
 TaskFileType = _error(
     415,
@@ -172,7 +168,7 @@ BundleChanged = _error(409, "bundle_changed", "The stored bundle has changed sin
 NotASubmission = _error(
     400,
     "not_a_submission",
-    "The body must be a git bundle, or a complete zip archive with at least one file, as its Content-Type says.",
+    "The body must be a git bundle, or a complete zip archive with at least one file.",
 )
 SubmissionType = _error(
     415, "unsupported_media_type", "The Content-Type must be application/x-git-bundle or application/zip."
@@ -189,9 +185,7 @@ NoSubmission = _error(409, "no_submission", "The session has no submission that 
 RunCountChanged = _error(409, "run_count_changed", "The number of runs has changed. Confirm the new number.")
 ClaimLost = _error(409, "claim_lost", "This job has ended or belongs to another claim. Stop it.")
 InputUnavailable = _error(
-    409,
-    "input_unavailable",
-    "The bundle store lost or changed this file after it was received. An operator must restore it.",
+    409, "input_unavailable", "The bundle store has lost or changed this file. An operator must restore it."
 )
 
 # Feed and webhooks

@@ -44,7 +44,7 @@ def create_assessment(data, prepared):
     created = Assessment.create_within_quota(caller, prepared, **data)
     if created.issue_id:
         with suppress(TaskIncomplete):
-            queue.start_check(created.organization_id, created.id)
+            queue.start_check(created)
     return {"assessment": find(Assessment, created.id)}
 
 

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 import errors
 from access import concurrency, credential_throttling
-from blueprints import release_connection, store
+from blueprints import require_unchanged, store
 from errors import build_response
 from models import Session
 from web.access_log import record_caller
@@ -58,7 +58,7 @@ def advertise(repository_token):
     """List the references: HEAD and refs/heads/main."""
     repository = _find(repository_token)
     if request.args.get("service") != UPLOAD_PACK:
-        return _read_only()
+        return Response(f"{READ_ONLY}\n", 403, mimetype="text/plain")
     _require_intact(repository)
     commit = repository.commit_id.encode()
     references = (b"%b HEAD\0%b\n" % (commit, CAPABILITIES), b"%b refs/heads/main\n" % commit)
@@ -85,18 +85,7 @@ def upload_pack(repository_token):
         return _result([head])
     _require_intact(repository)
     chunks = store().chunks(repository.object_key)
-    release_connection()
     return _result(_send(head, chunks, has_bands=SIDE_BAND in wants[0]))
-
-
-@blp.post("/git-receive-pack")
-def receive_pack(repository_token):
-    _find(repository_token)
-    return _read_only()
-
-
-def _read_only() -> Response:
-    return Response(f"{READ_ONLY}\n", 403, mimetype="text/plain")
 
 
 def _find(token: str) -> Any:
@@ -111,15 +100,11 @@ def _find(token: str) -> Any:
 
 def _require_intact(repository: Any) -> None:
     """Raise StoreUnavailable if the stored file is lost or was changed."""
-    bundles = store()
-    release_connection()
     try:
-        stored = bundles.size_and_sha256(repository.object_key)
-    except (errors.NotFound, errors.TooLarge):
-        stored = None
-    if stored != (repository.size, repository.sha256):
+        require_unchanged(repository.object_key, repository.size, repository.sha256)
+    except (errors.NotFound, errors.BundleChanged, errors.TooLarge):
         log.error("The bundle store has lost or changed repository %s.", repository.id)
-        raise errors.StoreUnavailable(DAMAGED)
+        raise errors.StoreUnavailable(DAMAGED) from None
 
 
 def _send(head: bytes, bundle: Iterator[bytes], has_bands: bool) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from models import RunnerToken, TestRun, db
 from models.database import release_connection
 from models.sessions.submissions import GIT, TAR, ZIP
 from models.tasks import claims
+from models.tasks.runs import RUNNING
 from schemas import runners as schemas
 from storage.base import CHUNK_BYTES
 from web.json import MAX_EVENT_BYTES, body_limit
@@ -156,9 +157,9 @@ def get_job_input(job_id, name):
     run = _find(job_id)
     if name not in schemas.JobInputs().fields:
         raise NotFound()
-    claims.require_claimed(run, caller)
+    if run.state != RUNNING or run.runner_token_id != caller.id:
+        raise ClaimLost()
     file, format = or_not_found(claims.find_inputs(run).get(name))
-    release_connection()
     try:
         require_unchanged(file.object_key, file.size, file.sha256)
         response = _export(file.object_key) if format == GIT else Response(store().chunks(file.object_key))

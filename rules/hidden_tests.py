@@ -45,15 +45,9 @@ def compare(reported: Iterable[dict[str, Any]], known: Sequence[str] | None) -> 
 
 
 def _result(name: str, test: dict[str, Any] | None, is_repeated: bool) -> dict[str, Any]:
-    if test is None:
-        return {"name": name, "outcome": MISSING, "durationMs": None, "output": None}
+    test = test or {"outcome": MISSING}
     outcome = FAILED if is_repeated else test["outcome"]
-    return {
-        "name": name,
-        "outcome": outcome,
-        "durationMs": test.get("durationMs"),
-        "output": test.get("output"),
-    }
+    return {"name": name, "outcome": outcome} | {key: test.get(key) for key in ("durationMs", "output")}
 
 
 def _limit_outputs(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

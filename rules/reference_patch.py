@@ -45,9 +45,7 @@ class ReferencePatch:
     ) -> None:
         path = new or old or ""
         if patch.binary or (patch.new_mode or _REGULAR_FILE) & _FILE_TYPE != _REGULAR_FILE:
-            raise UnreadableArchive(
-                f"`{path}` is binary, a link or a submodule. Send an archive instead of a patch."
-            )
+            raise UnreadableArchive(f"`{path}` is binary, a link or a submodule. Send an archive instead.")
         if old and old not in files:
             raise UnreadableArchive(f"`{old}` is not in the repository.")
         if new and new != old and new in files:

@@ -39,9 +39,7 @@ _BLIND = (
     "session. They are visible to service accounts."
 )
 
-_SHOW_TEST_COUNTS = (
-    "True if candidates see how many hidden tests their submission passed, after the hiring decision."
-)
+_SHOW_TEST_COUNTS = "True if candidates see after the decision how many hidden tests they passed."
 
 
 class ToolList(ListOf):
@@ -170,12 +168,7 @@ class Assessment(Schema):  # R9
     blind = Flag(_BLIND, example=False, optional=True)
     show_test_counts = Flag(_SHOW_TEST_COUNTS, example=False, optional=True)
     archived_at = Timestamp("Time when it was archived; null if it is not.", null=True, optional=True)
-    repository = Nested(
-        TaskRepository,
-        "The repository that the service hosts; `repoUrl` is null.",
-        null=True,
-        optional=True,
-    )
+    repository = Nested(TaskRepository, "Hosted repository; `repoUrl` is null.", null=True, optional=True)
 
 
 def serialize_assessment(row: Any, issue: Any, repo_url: str | None) -> dict[str, Any]:

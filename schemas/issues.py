@@ -53,10 +53,7 @@ class Issue(Schema):  # R3
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
     repository = Nested(
-        TaskRepository,
-        "The repository that the service hosts; `repoUrl` is null. Candidates do not get this field.",
-        null=True,
-        optional=True,
+        TaskRepository, "Hosted repository; `repoUrl` is null. Not for candidates.", null=True, optional=True
     )
 
 

@@ -15,6 +15,7 @@ EXAMPLE_COMMAND = 'python3 -m pytest -q --junitxml="$REPORT" .'
 FRAMEWORKS = ("pytest", "node")
 IMAGE = ("[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "Must be the name of a container image.")
 OPTIONAL: dict[str, Any] = {"null": True, "load_default": None}
+NO_SERVE = "Not allowed with `serve`."
 
 
 class Path(Line):
@@ -65,47 +66,32 @@ class TestSettings(Setting):
 
     __test__ = False
 
-    version = Integer(
-        "Version of the format.", validate=Equal(1, error="Must be 1."), required=True, example=1
-    )
+    version = Integer("Format version.", validate=Equal(1, error="Must be 1."), required=True, example=1)
     command = Text(4000, "Shell command that runs the tests.", required=True, example=EXAMPLE_COMMAND)
     serve = Text(
         4000,
-        "Shell command that starts the submission in a sandbox of its own. Null if the tests import it.",
-        example="python3 /serve/serve.py",
+        "Shell command that starts the submission in its own sandbox.",
+        example="python3 app.py",
         **OPTIONAL,
     )
     setup = Text(
-        4000,
-        "Shell command that prepares the submission, before hidden files arrive.",
-        example="npm ci",
-        **OPTIONAL,
+        4000, "Shell command that prepares the submission without hidden files.", example="npm ci", **OPTIONAL
     )
     setup_network = Flag("True if the setup has network access.", load_default=False, example=False)
     files = ListOf(
-        HiddenFiles,
-        "Hidden files to copy over the submission, by default all. Not allowed with `serve`.",
-        max=100,
-        example=[],
+        HiddenFiles, f"Files to copy over the submission, by default all. {NO_SERVE}", max=100, example=[]
     )
-    framework = Choice(
-        FRAMEWORKS,
-        "Test framework whose configuration the submission must not change. Not allowed with `serve`.",
-        **OPTIONAL,
-    )
-    report = Path(
-        "JUnit XML in the submission's folder; null for $REPORT. Not allowed with `serve`.", **OPTIONAL
-    )
+    framework = Choice(FRAMEWORKS, f"Test tool whose configuration is replaced. {NO_SERVE}", **OPTIONAL)
+    report = Path(f"JUnit XML below `/work`; null for `$REPORT`. {NO_SERVE}", **OPTIONAL)
     image = Pattern(*IMAGE, "Container image.", example="python:3.12", **OPTIONAL)
     limits = Nested(TestLimits, "Limits.", load_default=lambda: TestLimits().load({}))
 
     @ma.validates_schema
     def check_kind(self, data: dict, **kwargs: Any) -> None:
         """In-process settings have no meaning if the submission runs in a sandbox of its own."""
-        if data.get("serve"):
-            names = [name for name in ("files", "framework", "report") if data.get(name)]
-            if names:
-                raise ma.ValidationError({name: ["Not allowed with `serve`."] for name in names})
+        names = [name for name in ("files", "framework", "report") if data.get("serve") and data.get(name)]
+        if names:
+            raise ma.ValidationError({name: [NO_SERVE] for name in names})
 
     @ma.post_load
     def add_files(self, data: dict, **kwargs: Any) -> dict:
@@ -118,9 +104,7 @@ class TaskFile(Schema):
 
     id = Id("Unique id of this version.")
     size = Integer("Size of the stored file in bytes.", example=20480)
-    sha256 = String(
-        "SHA-256 of the stored file. The same files have the same digest.", example="e3b0c442" * 8
-    )
+    sha256 = String("SHA-256 of the stored file. Equal files have the same.", example="e3b0c442" * 8)
     created_at = Timestamp("Time of the upload.")
 
 
@@ -148,7 +132,5 @@ TaskRepositoryResponse = define_schema(
 )
 TaskTestsResponse = define_schema("TaskTestsResponse", "Hidden tests.", tests=Nested(TaskTests, "The tests."))
 TaskReferenceResponse = define_schema(
-    "TaskReferenceResponse",
-    "A reference solution.",
-    reference=Nested(TaskReference, "The reference solution."),
+    "TaskReferenceResponse", "A reference solution.", reference=Nested(TaskReference, "The solution.")
 )

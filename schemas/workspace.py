@@ -82,9 +82,7 @@ class WorkspaceState(Schema):
         null=True,
     )
     hidden_tests = Nested(
-        TestCounts,
-        "Result of the hidden tests; null unless the assessment shows it, before a decision.",
-        null=True,
+        TestCounts, "Hidden tests' counts after the decision, if the assessment shows them.", null=True
     )
     last_received_at = Timestamp("Time when the last event arrived; null without events.", null=True)
     received = ListOf(ReceivedFromTool, "Events received, by tool.")

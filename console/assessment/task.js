@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { confirm, field, runAction, toast } from "../shared/dialogs.js";
-import { fill, h } from "../shared/dom.js";
+import { fill, h, pairs } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
 import { describeError, renderPageAsync } from "../shared/states.js";
 import { runResult } from "../shared/tests.js";
@@ -126,10 +126,6 @@ function errorMessage(error) {
   return h("div", { class: "notice bad" }, h("strong", {}, t("errors.fieldsTitle")), h("ul", {}, details));
 }
 
-function pairs(rows) {
-  return h("dl", { class: "pairs" }, rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, t(`task.fields.${name}`)), h("dd", {}, value))));
-}
-
 const code = (text) => text && h("code", {}, untrusted(text));
 
 function fileDetails({ size, sha256, commitId, createdAt, fileCount, settings }) {
@@ -140,7 +136,7 @@ function fileDetails({ size, sha256, commitId, createdAt, fileCount, settings })
     ["commitId", code(commitId)],
     ["sha256", code(sha256)],
     ...(settings ? settingRows(settings) : []),
-  ]);
+  ], (name) => t(`task.fields.${name}`));
 }
 
 function settingRows({ command, serve, setup, setupNetwork, files, framework, report, image, limits }) {

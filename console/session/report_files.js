@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
-import { h, externalLink } from "../shared/dom.js";
+import { h, externalLink, pairs } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
 import { emptyState, describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -47,18 +47,10 @@ export function render({ submission, latest, bundles, verified, listing }, repor
   ];
 }
 
+const label = (name) => t(`report.files.${name}`);
+
 function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
-}
-
-function pairs(rows) {
-  return h(
-    "dl",
-    { class: "pairs" },
-    rows
-      .filter(([, value]) => value)
-      .map(([name, value]) => h("div", {}, h("dt", {}, t(`report.files.${name}`)), h("dd", {}, value))),
-  );
 }
 
 function newerNotice({ receivedAt, state }) {
@@ -73,7 +65,7 @@ function submissionDetails({ receivedAt, format, size, sha256, state }) {
     ["size", formatBytes(size)],
     ["state", t(`report.submissionStates.${state}`)],
     ["sha256", h("code", {}, sha256)],
-  ]);
+  ], label);
 }
 
 function bundleDetails(verified, bundles) {
@@ -94,7 +86,7 @@ function bundleDetails(verified, bundles) {
       ["base", latest.baseSha && h("code", {}, untrusted(latest.baseSha))],
       ["sha256", h("code", {}, untrusted(latest.sha256 ?? latest.claimedSha256))],
       ["snapshots", bundles.length > 1 && t("report.files.snapshotCount", { n: bundles.length })],
-    ]),
+    ], label),
   ];
 }
 

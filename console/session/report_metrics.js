@@ -1,7 +1,7 @@
 // The session's metrics, compared with its cohort: a tab of the report.
 
 import * as api from "../shared/api.js";
-import { h } from "../shared/dom.js";
+import { h, pairs } from "../shared/dom.js";
 import { channelName } from "../shared/events.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
@@ -106,8 +106,5 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
 }
 
 function otherMetrics(metrics) {
-  const rows = OTHER_METRICS.map(({ name, label, definition, format }) =>
-    h("div", {}, h("dt", {}, label), h("dd", {}, metrics[name] === null ? t("report.unknown") : format(metrics[name]), h("span", { class: "quiet" }, definition))),
-  );
-  return h("dl", { class: "pairs" }, rows);
+  return pairs(OTHER_METRICS.map(({ name, label, definition, format }) => [label, metrics[name] === null ? t("report.unknown") : format(metrics[name]), definition]));
 }

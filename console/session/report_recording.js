@@ -5,7 +5,7 @@ import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
 import { toast } from "../shared/dialogs.js";
 import { linesTable, parseDiff } from "../shared/diff.js";
-import { fill, h } from "../shared/dom.js";
+import { fill, h, pairs } from "../shared/dom.js";
 import { channelName, eventLink, kindName, loadEvent, notCountedReason } from "../shared/events.js";
 import { emptyState, renderAsync } from "../shared/states.js";
 import { swimlanes } from "./swimlanes.js";
@@ -103,11 +103,7 @@ function eventView(event, report) {
   return [
     h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
-    h(
-      "dl",
-      { class: "pairs" },
-      rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-    ),
+    pairs(rows),
     contents(event.envelope?.data ?? {}),
     h("h4", {}, t("report.detail.json")),
     pre,

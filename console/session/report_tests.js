@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
-import { fill, h } from "../shared/dom.js";
+import { fill, h, pairs } from "../shared/dom.js";
 import { formatNumber } from "../shared/numbers.js";
 import { renderAsync } from "../shared/states.js";
 import { isPending, runMarks, runResult, testResults } from "../shared/tests.js";
@@ -41,11 +41,6 @@ export function render(data, report) {
     const text = t(isRunning ? "report.refresh" : runs.length ? "runs.again" : "runs.run");
     return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, run) }, text);
   }
-}
-
-function pairs(rows) {
-  const filled = rows.filter(([, value]) => value);
-  return h("dl", { class: "pairs" }, filled.map(([name, value, detail]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, detail && h("span", { class: "quiet" }, detail)))));
 }
 
 function results(session, shown, button) {

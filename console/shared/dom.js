@@ -67,3 +67,9 @@ export function newId(prefix = "id") {
   lastId += 1;
   return `${prefix}-${lastId}`;
 }
+
+/** Build a list of names and values, `[name, value, detail]`. Leaves out rows without a value. */
+export function pairs(rows, label = (name) => name) {
+  const filled = rows.filter(([, value]) => value);
+  return h("dl", { class: "pairs" }, filled.map(([name, value, detail]) => h("div", {}, h("dt", {}, label(name)), h("dd", {}, value, detail && h("span", { class: "quiet" }, detail)))));
+}

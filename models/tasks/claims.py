@@ -67,12 +67,6 @@ def jobs(token: RunnerToken) -> Query:
     return runs.where(TestRun.organization == token.organization_id) if token.organization_id else runs
 
 
-def require_claimed(run: TestRun, token: RunnerToken) -> None:
-    """Raise ClaimLost unless the run belongs to a claim of the token."""
-    if run.state != RUNNING or run.runner_token_id != token.id:
-        raise ClaimLost()
-
-
 def renew(run: TestRun, token: RunnerToken, attempt: int) -> None:
     """Extend the lease. Raises ClaimLost."""
     is_claim = (TestRun.runner_token == token) & (TestRun.attempts == attempt) & (TestRun.state == RUNNING)

@@ -15,31 +15,30 @@ from models.sessions.submissions import VERIFIED, Submission
 from models.sessions.submissions.submission import READ, STORED
 from models.task_failures import run_each
 from models.tasks.checks import REFERENCE_RUNS, RUNNING, TaskCheck
-from models.tasks.files import REFERENCE, REPOSITORY, TESTS, TaskFile
-from models.tasks.runs import BASE, FAILED, FINISHED, SUBMISSION, TestRun, update_shown
-from models.tasks.runs import REFERENCE as ON_REFERENCE
+from models.tasks.files import KINDS, TESTS, TaskFile
+from models.tasks.runs import BASE, FAILED, FINISHED, REFERENCE, SUBMISSION, TestRun, update_shown
 
 _TESTABLE = (READ, STORED, VERIFIED)
 
 
-def start_check(organization_id: Any, owner_id: Any) -> TaskCheck:
+def start_check(owner: Any) -> TaskCheck:
     """Check an assessment's or a problem's task. Raises TaskIncomplete, and CheckRunning for the same files."""
     with db.atomic():
-        lock_by_name(f"task {owner_id}")
-        files = {file.kind: file for file in TaskFile.current(owner_id)}
-        if files.keys() < {REPOSITORY, TESTS, REFERENCE}:
+        lock_by_name(f"task {owner.id}")
+        files = {file.kind: file for file in TaskFile.current(owner.id)}
+        if files.keys() < set(KINDS):
             raise TaskIncomplete()
-        latest = TaskCheck.latest(owner_id)
+        latest = TaskCheck.latest(owner.id)
         if latest and latest.state == RUNNING and latest.is_current:
             raise CheckRunning()
-        check = TaskCheck.create(organization=organization_id, owner_id=owner_id, **files)
-        for purpose in (BASE, *[ON_REFERENCE] * REFERENCE_RUNS):
-            _queue(check, organization_id, purpose=purpose)
+        check = TaskCheck.create(organization=owner.organization_id, owner_id=owner.id, **files)
+        for purpose in (BASE, *[REFERENCE] * REFERENCE_RUNS):
+            _queue(check, purpose=purpose)
     return check
 
 
-def _queue(check: TaskCheck, organization_id: Any, **columns: Any) -> TestRun:
-    owners = {"organization": organization_id, "task_check": check, "tests": check.tests_id}
+def _queue(check: TaskCheck, **columns: Any) -> TestRun:
+    owners = {"organization": check.organization_id, "task_check": check, "tests": check.tests_id}
     return TestRun.create(due_at=clock.now(), **owners, **columns)
 
 
@@ -59,9 +58,8 @@ def _queue_for(assessment_id: Any) -> int:
     if has_tests and check is None:
         return 0
     due = Session.select().where(Session.assessment == assessment_id, Session.tests_due)
-    return run_each(
-        "test_runs", due.where(Session.closed_at.is_null(False)), lambda session: _queue_once(session, check)
-    )
+    due = due.where(Session.closed_at.is_null(False))
+    return run_each("test_runs", due, lambda session: _queue_once(session, check))
 
 
 def _queue_once(session: Session, check: TaskCheck | None) -> int:
@@ -86,14 +84,13 @@ def _testable_submission(session: Session) -> Submission | None:
 
 def _tested(tests: Any) -> Query:
     """Select the runs of these tests on submissions, except those that the runner could not run."""
-    return TestRun.select(TestRun.id).where(
-        TestRun.tests == tests, TestRun.purpose == SUBMISSION, TestRun.state != FAILED
-    )
+    is_tested = (TestRun.purpose == SUBMISSION) & (TestRun.state != FAILED)
+    return TestRun.select(TestRun.id).where(TestRun.tests == tests, is_tested)
 
 
 def _queue_submission(check: TaskCheck, session: Session, submission: Submission) -> TestRun:
     columns = {"submission_id": submission.id, "submission_sha256": submission.sha256}
-    run = _queue(check, session.organization_id, session=session, purpose=SUBMISSION, **columns)
+    run = _queue(check, session=session, purpose=SUBMISSION, **columns)
     update_shown(session)
     return run
 
@@ -113,11 +110,8 @@ def outdated(assessment_id: Any) -> Query:
     """Select the closed, undecided sessions whose submission was not tested with the current tests."""
     tests = TaskFile.current(assessment_id).select(TaskFile.id).where(TaskFile.kind == TESTS)
     tested = _tested(tests).where(TestRun.session == Session.id)
-    has_submission = Submission.select(Submission.id).where(
-        Submission.session == Session.id,
-        Submission.state.in_(_TESTABLE),
-        Submission.object_key.is_null(False),
-    )
+    is_testable = Submission.state.in_(_TESTABLE) & Submission.object_key.is_null(False)
+    has_submission = Submission.select(Submission.id).where(Submission.session == Session.id, is_testable)
     sessions = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id)
     sessions = sessions.where(CandidateKey.decision == "undecided", Session.closed_at.is_null(False))
     return sessions.where(peewee.fn.EXISTS(has_submission), ~peewee.fn.EXISTS(tested))

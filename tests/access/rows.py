@@ -46,7 +46,6 @@ PUBLIC = {
     **{f"POST /v1/candidate/{name}": ALL for name in ("consent", "redeem", "complete")},
     "GET /git/<repository_token>/task.git/info/refs": NO_REPOSITORY,
     "POST /git/<repository_token>/task.git/git-upload-pack": NO_REPOSITORY,
-    "POST /git/<repository_token>/task.git/git-receive-pack": NO_REPOSITORY,
     "GET /sign-in/oidc": NO_PROVIDER,
     "GET /sign-in/oidc/callback": NO_PROVIDER,
     "POST /v1/sign-in": INVALID_TOKEN,

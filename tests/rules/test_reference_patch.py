@@ -93,12 +93,12 @@ DELETE = b"diff --git a/a b/a\ndeleted file mode 100644\n--- a/a\n+++ /dev/null\
         (
             b"diff --git a/a b/a\nnew file mode 120000\n--- /dev/null\n+++ b/a\n@@ -0,0 +1 @@\n+/etc/passwd\n",
             b"",
-            "`a` is binary, a link or a submodule. Send an archive instead of a patch.",
+            "`a` is binary, a link or a submodule. Send an archive instead.",
         ),
         (
             b"diff --git a/a b/a\nindex 1..2 100644\nBinary files a/a and b/a differ\n",
             b"1\n",
-            "`a` is binary, a link or a submodule. Send an archive instead of a patch.",
+            "`a` is binary, a link or a submodule. Send an archive instead.",
         ),
         (
             patch_of(hunk="@@ -1 +1 @@\n-1\n+2\n" * 200),
