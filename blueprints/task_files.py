@@ -23,6 +23,7 @@ from storage.base import copy_body, validate_length
 blp = Blueprint("Tasks", __name__, description="Tasks that the service hosts and tests.")
 
 ARCHIVES = {"application/zip": ZIP, "application/gzip": TAR}
+BODY = "The body is a zip archive (`application/zip`) or a tar.gz (`application/gzip`)"
 
 
 class Kind(NamedTuple):
@@ -40,32 +41,26 @@ KINDS = {
         "repository",
         schemas.TaskRepositoryResponse,
         ARCHIVES | {"application/x-git-bundle": "git"},
-        "The body is a zip archive (`application/zip`), a tar.gz (`application/gzip`) or a git bundle "
-        "(`application/x-git-bundle`) of at most 64 MiB. The service hosts its files as one commit, and `repoUrl` and "
-        "`repoCommit` become null. Candidates who have started keep their version.",
+        f"{BODY}, or a git bundle (`application/x-git-bundle`), of at most 64 MiB. The service hosts its files as one "
+        "commit, and `repoUrl` and `repoCommit` become null. Candidates who have started keep their version.",
         (errors.AlreadyStarted,),
     ),
     TESTS: Kind(
         "hidden tests",
         schemas.TaskTestsResponse,
         ARCHIVES,
-        "The body is a zip archive (`application/zip`) or a tar.gz (`application/gzip`) of at most 20 MiB, with "
-        "`tests.json` in its root.",
+        f"{BODY} of at most 20 MiB, with `tests.json` in its root.",
     ),
     REFERENCE: Kind(
         "reference solution",
         schemas.TaskReferenceResponse,
         ARCHIVES | {"text/x-patch": task_files.PATCH},
-        "The body is a zip archive (`application/zip`) or a tar.gz (`application/gzip`) of at most 20 MiB, with the "
-        "files that the solution adds or changes, or a patch (`text/x-patch`) of at most 5 MiB, which is applied to "
-        "the current repository.",
+        f"{BODY} of at most 20 MiB, with the files that the solution adds or changes, or a patch (`text/x-patch`) of "
+        "at most 5 MiB, which is applied to the current repository.",
         (errors.NoRepository,),
     ),
 }
-UPLOAD_ERRORS = (
-    *(errors.TaskFileType, errors.Invalid, errors.LengthRequired, errors.TooLarge, errors.Incomplete),
-    errors.StoreUnavailable,
-)
+BODY_ERRORS = (errors.TaskFileType, errors.Invalid, errors.LengthRequired, errors.TooLarge, errors.Incomplete)
 
 
 def _receive(owner: Any, kind: str) -> Any:
@@ -109,7 +104,7 @@ def _add_file(model: Any, noun: str, kind: str) -> None:
     @blp.put(path)
     @auth.required(ApiToken, scope="write")
     @concurrency.limit(concurrency.LARGE_BODY, lambda **ids: True)
-    @raises(*UPLOAD_ERRORS, *own_errors)
+    @raises(*BODY_ERRORS, errors.StoreUnavailable, *own_errors)
     @blp.response(200, schema)
     @audit.record_change(prepare=lambda **ids: _receive(_find_own(ids), kind))
     @_named(

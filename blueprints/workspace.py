@@ -12,7 +12,7 @@ from models.sessions.coverage import read_received
 from models.tasks.runs import FINISHED, hidden_tests
 from rules import workspace_files
 from rules.session_close import FLUSH_WINDOW, GRACE
-from rules.workspace_files import OTHER, Repository, Workspace
+from rules.workspace_files import OTHER, Workspace
 from schemas.workspace import WorkspaceState
 
 blp = Blueprint("Workspace", __name__, description="A candidate's workspace.")
@@ -72,8 +72,8 @@ def get_workspace_files():
     session = Session.get_for_key(caller)
     if session.closed_as_of(clock.now()):
         raise errors.SessionClosed()
-    repository = Repository(session.get_repo_url(setting("BASE_URL")), session.repo_commit)
-    files = workspace_files.build_files(_workspace(session), session.assessment, repository)
+    repository = (session.get_repo_url(setting("BASE_URL")), session.repo_commit)
+    files = workspace_files.build_files(_workspace(session), session.assessment, *repository)
     return Response(workspace_files.archive(files), mimetype="application/x-tar")
 
 

@@ -67,16 +67,6 @@ class Workspace(NamedTuple):
         return f"{self.base_url}/v1/proxy/{provider}"
 
 
-class Repository(NamedTuple):
-    """The repository that a session starts from."""
-
-    url: str | None
-    commit: str | None
-
-
-NO_REPOSITORY = Repository(None, None)
-
-
 def hosted_url(base_url: str, repository_token: str | None) -> str | None:
     """Return the URL of a session's hosted repository, which is a secret, or None without a token."""
     return repository_token and f"{base_url}/git/{repository_token}/task.git"
@@ -99,13 +89,16 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def build_files(workspace: Workspace, task: Any, repository: Repository = NO_REPOSITORY) -> dict[str, str]:
+def build_files(
+    workspace: Workspace, task: Any, repo_url: str | None = None, repo_commit: str | None = None
+) -> dict[str, str]:
     """Build the workspace's files by name.
 
     task -- an assessment
+    repo_url, repo_commit -- the repository that the session starts from
     """
     files = {"session": f"{workspace.session_id}\n", "TASK.md": _render_task(task)}
-    files |= _repository_files(repository, task.repo_subdir)
+    files |= _repository_files(repo_url, repo_commit, task.repo_subdir)
     files["tools"] = "".join(f"{tool}\n" for tool in workspace.tools)
     if CLAUDE in workspace.tools:
         files["claude.json"] = _json(claude_settings(workspace))
@@ -118,13 +111,13 @@ def build_files(workspace: Workspace, task: Any, repository: Repository = NO_REP
     return files
 
 
-def _repository_files(repository: Repository, subdirectory: str | None) -> dict[str, str]:
+def _repository_files(url: str | None, commit: str | None, subdirectory: str | None) -> dict[str, str]:
     """Build the files that describe the repository. Skips values that git or the shell could misinterpret."""
-    if not repository.url or _CONTROL.search(repository.url):
+    if not url or _CONTROL.search(url):
         return {}
-    files = {"repository": f"{repository.url}\n"}
-    if repository.commit and _COMMIT.fullmatch(repository.commit):
-        files["commit"] = f"{repository.commit}\n"
+    files = {"repository": f"{url}\n"}
+    if commit and _COMMIT.fullmatch(commit):
+        files["commit"] = f"{commit}\n"
     if subdirectory and is_safe_subdirectory(subdirectory):
         files["subdir"] = f"{subdirectory}\n"
     return files

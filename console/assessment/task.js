@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
-import { describeError, renderPageAsync } from "../shared/states.js";
+import { errorNotice, renderPageAsync } from "../shared/states.js";
 import { runResult } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
@@ -52,10 +52,10 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
   }
 
   function filePanel(kind, file) {
-    const message = h("div", { role: "alert" });
+    const message = h("div");
     const showError = (error) => {
       if (!(error instanceof api.ApiError)) console.error(error);
-      fill(message, errorMessage(error));
+      fill(message, errorNotice(error));
     };
     return h(
       "section",
@@ -117,13 +117,6 @@ function contentType(kind, name) {
   if (!suffix) throw new api.ApiError(400, { error: t("task.wrongType", { types: FILES[kind].join(", ") }) });
   if (PATCHES.includes(suffix)) return "text/x-patch";
   return { ".zip": "application/zip", ".bundle": "application/x-git-bundle" }[suffix] ?? "application/gzip";
-}
-
-function errorMessage(error) {
-  const [title, text] = describeError(error);
-  if (!error.details?.length) return h("div", { class: "notice bad" }, h("strong", {}, title), h("p", {}, untrusted(text)));
-  const details = error.details.map(({ path, message }) => h("li", {}, untrusted([path.join("."), message].filter(Boolean).join(": "))));
-  return h("div", { class: "notice bad" }, h("strong", {}, t("errors.fieldsTitle")), h("ul", {}, details));
 }
 
 const code = (text) => text && h("code", {}, untrusted(text));

@@ -203,7 +203,7 @@ def test_candidates_see_the_counts_only_after_the_decision_and_if_the_assessment
 # Operation
 
 
-def test_the_to_do_list_names_runs_that_no_runner_takes(app, clock, reviewer, assessment, organization):
+def test_the_to_do_list_names_runs_that_no_runner_takes_or_that_failed(app, clock, reviewer, assessment, organization):
     make_task(assessment)
     session = submit(assessment)
     assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
@@ -214,6 +214,10 @@ def test_the_to_do_list_names_runs_that_no_runner_takes(app, clock, reviewer, as
     Caller.runner(app, organization).row.record_use()
     assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
     assert reviewer.get("/v1/org/runners").json["alive"] == 1
+    columns = {"state": "failed", "reason": "No such image.", "due_at": None}
+    models.TestRun.update(**columns).where(models.TestRun.session == session).execute()
+    (entry,) = reviewer.get("/v1/todo").json["stalledTestRuns"]["entries"]
+    assert (entry["state"], entry["reason"]) == ("failed", "No such image.")
 
 
 def test_an_organizations_token_is_in_its_audit_log(reviewer, app, organization):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from rules import workspace_files
-from rules.workspace_files import Repository, Workspace, build_files
+from rules.workspace_files import Workspace, build_files
 
 KEY = "PST-ABCD-2345"
 SESSION = "01978f2e-7c1a-7a4e-9d57-1f3f7f8b7a01"
@@ -120,7 +120,7 @@ def test_base_urls_are_quoted_for_the_shell():
     ],
 )  # fmt: skip
 def test_values_that_git_could_misinterpret_are_skipped(url, commit, subdirectory, names):
-    files = build_files(WORKSPACE, task(repo_subdir=subdirectory), Repository(url, commit))
+    files = build_files(WORKSPACE, task(repo_subdir=subdirectory), url, commit)
     assert files.keys() & {"repository", "commit", "subdir"} == names
     assert all(len(files[name].splitlines()) == 1 for name in names)
 
