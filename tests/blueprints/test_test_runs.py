@@ -211,11 +211,13 @@ def test_the_to_do_list_names_runs_that_no_runner_takes_or_that_failed(app, cloc
     (entry,) = reviewer.get("/v1/todo").json["stalledTestRuns"]["entries"]
     assert entry["sessionId"] == str(session.id)
     assert reviewer.get("/v1/org/runners").json["alive"] == 0
-    Caller.runner(app, organization).row.record_use()
+    runner = Caller.runner(app, organization)
+    runner.row.record_use()
     assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
     assert reviewer.get("/v1/org/runners").json["alive"] == 1
-    columns = {"state": "failed", "reason": "No such image.", "due_at": None}
-    models.TestRun.update(**columns).where(models.TestRun.session == session).execute()
+    for _ in range(claims.MAX_ATTEMPTS):
+        run_next(runner, [], "failed", reason="No such image.")
+        clock.fixed += claims.RETRY_DELAY
     (entry,) = reviewer.get("/v1/todo").json["stalledTestRuns"]["entries"]
     assert (entry["state"], entry["reason"]) == ("failed", "No such image.")
 
