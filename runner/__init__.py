@@ -1,17 +1,17 @@
 """Run hidden tests on submissions in sandboxes: `python -m runner`, described in docs/runner.md.
 
-A program of its own: it imports nothing of the service. To audit it, read jobs.py (what runs in which sandbox),
+A separate program: it imports nothing from the service. To audit it, read jobs.py (the sandboxes of a job),
 sandboxes.py, bubblewrap.py or containers.py, archives.py and reports.py.
 """
 
 
 class Unusable(Exception):
-    """The submission has no result, with the reason: none of its tests passes."""
+    """The submission cannot be tested, so none of its tests passes. The message is the reason."""
 
 
 class EngineError(Exception):
-    """The runner cannot run the job, with the reason. It is tried again."""
+    """The runner cannot run the job, which is retried. The message is the reason."""
 
 
 class Aborted(Exception):
-    """The job belongs to another claim, or the runner stops."""
+    """The job belongs to another claim, or the runner is stopping."""

@@ -1,4 +1,4 @@
-"""Hostile archives in, plain tars out.
+"""Convert hostile archives to plain tars.
 
 Nothing is unpacked on the runner's machine. `clean` copies an archive's files and links into a plain tar, which a
 sandbox unpacks into its own memory, so links are only followed there. It runs as a process with limits.

@@ -11,7 +11,7 @@ import requests
 from runner import Aborted
 
 CLAIM_SECONDS = 20
-# The service answers at once if too many runners wait.
+# The service responds immediately if too many runners wait.
 MIN_CLAIM_SECONDS = 2
 TIMEOUT_SECONDS = 60
 MAX_BACKOFF_SECONDS = 30
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class InputUnavailable(Exception):
-    """The service has lost an input, with its message."""
+    """The service cannot send an input. The message is the reason."""
 
 
 class Unauthorized(Exception):
@@ -31,7 +31,7 @@ class Unauthorized(Exception):
 
 
 class Client:
-    """The service, as a runner sees it. Raises requests.RequestException if a later attempt can succeed."""
+    """Calls the runner API. Raises requests.RequestException if a later attempt can succeed."""
 
     def __init__(self, url: str, token: str, name: str, engine: str):
         self.url, self.headers = url.rstrip("/"), {"Authorization": f"Bearer {token}"}
@@ -74,13 +74,13 @@ class Client:
 
 
 def retry(call: Callable[[], Result], stop: threading.Event, log: Callable[[str], None]) -> Result:
-    """Call until it succeeds. When `stop` is set, the last error is raised."""
+    """Call until it succeeds. Raises the last error when `stop` is set."""
     attempt = 0
     while True:
         try:
             return call()
         except requests.RequestException as error:
-            log(f"No answer of the service, trying again: {type(error).__name__}: {error}")
+            log(f"The service does not respond, retrying: {type(error).__name__}: {error}")
             if stop.wait(random.uniform(0.5, 1) * min(2**attempt, MAX_BACKOFF_SECONDS)):
                 raise
             attempt += 1

@@ -139,7 +139,7 @@ class Job:
         if not canary:
             return found, True
         others, is_right = canary.remove_from(found)
-        # A run that crashed has earned nothing, so that there is nothing to distrust.
+        # Without a passed test, there is nothing to distrust.
         return others, is_right or all(test["outcome"] != "passed" for test in others)
 
     # -- One sandbox -----------------------------------------------------------------------------------

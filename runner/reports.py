@@ -1,4 +1,4 @@
-"""JUnit XML, which can be the submission's own work, read into outcomes; and canaries."""
+"""Read JUnit XML, which the submission may have written, and detect faked reports with canary tests."""
 
 import re
 import secrets

@@ -31,7 +31,7 @@ class Worker:
         self.is_authorized = True
 
     def abort(self) -> None:
-        """Give the current job up. Its lease expires, and another runner claims it."""
+        """Abort the current job. Another runner claims it when its lease expires."""
         self.aborting.set()
 
     def run(self, is_once: bool = False) -> None:
@@ -45,11 +45,11 @@ class Worker:
                 if is_once:
                     return
         except Unauthorized:
-            log("The token is invalid or was revoked. `flask runner create` creates one.")
+            log("The token is invalid or was revoked. Create one with `flask runner create`.")
             self.is_authorized = False
             self.stopping.set()
         except requests.RequestException:
-            log("Stopped without an answer of the service.")
+            log("Stopped: the service does not respond.")
 
     def run_job(self, job: dict[str, Any]) -> None:
         log(f"Job {job['id']}: {job['purpose']}, attempt {job['attempt']}.")
@@ -64,7 +64,7 @@ class Worker:
                     retry(download, self.aborting, log)
             self.report(job, Job(job, folder, self.engine, self.aborting).run())
         except (Aborted, requests.RequestException):
-            log(f"Job {job['id']}: given up. It belongs to another claim, or its lease expires.")
+            log(f"Job {job['id']}: aborted. Another runner can claim it.")
         except InputUnavailable as error:
             self.report(job, failure(str(error)))
         except (EngineError, ValueError, KeyError, TypeError, OSError) as error:

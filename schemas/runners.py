@@ -13,14 +13,14 @@ _BUSY = "A busy service responds earlier: wait for the rest of the time before t
 class NewRunner(Body):
     """A new runner's token."""
 
-    name = Line(255, "Name.", example="Runner in the cellar", required=True)
+    name = Line(255, "Name.", example="Test machine", required=True)
 
 
 class Runner(Schema):
     """A runner's token, without its secret."""
 
     id = Id("Unique id.")
-    name = String("Name.", example="Runner in the cellar")
+    name = String("Name.", example="Test machine")
     prefix = String("Prefix of all runners' tokens.", example="psr_")
     last_four = String("Last four characters.", example="x7Qa")
     is_alive = Flag("True if it was used within the last two minutes.", example=True)
@@ -49,9 +49,7 @@ Runners = define_schema(
     "Runners' tokens, by default oldest first.",
     CursorPageOf,
     runners=ListOf(Runner, "The organization's tokens that are not revoked."),
-    alive=Integer(
-        "Number of tokens that running runners use, including those for all organizations.", example=1
-    ),
+    alive=Integer("Tokens of running runners, including those for all organizations.", example=1),
 )
 RevokedRunner = define_schema("RevokedRunner", "The token is revoked.", Deleted)
 
@@ -96,7 +94,7 @@ ClaimedJob = define_schema("ClaimedJob", "The claimed job.", job=Nested(Job, "Th
 
 
 class Heartbeat(Body):
-    """A sign of life."""
+    """A job's heartbeat."""
 
     attempt = Integer("The job's attempt.", min=1, max=1_000, required=True, example=1)
 

@@ -329,15 +329,15 @@ const texts = {
   // -- assessment/task.js
   task: {
     title: "Task",
-    intro: "The service hosts the repository, tests each submission with the hidden tests, and shows who passed which. Candidates see neither the tests nor the reference solution.",
+    intro: "The service hosts the repository, and runs the hidden tests on each submission. Candidates see neither the tests nor the reference solution.",
     repository: { title: "Repository", hint: "A zip, tar.gz or git bundle of at most 64 MiB. Candidates get one commit without history. Sessions that have started keep their version.", delete: "Delete the repository", saved: "The repository has been stored." },
     tests: { title: "Hidden tests", hint: "A zip or tar.gz of at most 20 MiB with tests.json in its root.", delete: "Delete the hidden tests", saved: "The hidden tests have been stored." },
-    reference: { title: "Reference solution", hint: "A patch of the repository, or a zip or tar.gz with the files that it adds or replaces.", delete: "Delete the reference solution", saved: "The reference solution has been stored." },
+    reference: { title: "Reference solution", hint: "A patch for the repository, or a zip or tar.gz of the files that it adds or replaces.", delete: "Delete the reference solution", saved: "The reference solution has been stored." },
     noFile: "Nothing uploaded yet.",
     actions: { upload: "Upload", replace: "Replace", delete: "Delete" },
     uploading: "Uploading {size} …",
     wrongType: "Choose a file of one of these types: {types}",
-    deleteText: "You would have to upload it again. Earlier results stay.",
+    deleteText: "To use it again, you must upload it again. Earlier results stay.",
     deleted: "Deleted.",
     withNetwork: "with network",
     limits: "{seconds} s, setup {setupSeconds} s, {memoryMb} MiB of memory, {diskMb} MiB of disk, {processes} processes, {cpus} CPU",
@@ -359,7 +359,7 @@ const texts = {
   // -- session/report_tests.js
   runs: {
     results: "Test results",
-    none: "The hidden tests have not run on this submission. They run after the session closes, if the task has hidden tests and is ready.",
+    none: "The hidden tests have not run on this submission. They run after the session closes, once the task is ready.",
     run: "Run the hidden tests",
     again: "Run again",
     others: "Other runs",
@@ -371,7 +371,7 @@ const texts = {
       timed_out: "The tests did not end within the time limit.",
     },
     incomplete: "This result is incomplete: a test has no outcome, or several.",
-    older: "These hidden tests have been replaced or deleted since. Do not compare this result with results of the current tests.",
+    older: "These hidden tests have been replaced or deleted since. Do not compare this result with those of the current tests.",
     inProcess: "In-process: the tests import the submission, which can affect its own result.",
     fields: { runner: "Runner", createdAt: "Requested", finishedAt: "Finished", attempts: "Attempts", submission: "Submission's SHA-256", tests: "Hidden tests' SHA-256", image: "Image" },
     columns: { test: "Test", outcome: "Outcome", time: "Time" },

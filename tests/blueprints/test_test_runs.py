@@ -203,7 +203,9 @@ def test_candidates_see_the_counts_only_after_the_decision_and_if_the_assessment
 # Operation
 
 
-def test_the_to_do_list_names_runs_that_no_runner_takes_or_that_failed(app, clock, reviewer, assessment, organization):
+def test_the_to_do_list_names_runs_that_no_runner_takes_or_that_failed(
+    app, clock, reviewer, assessment, organization
+):
     make_task(assessment)
     session = submit(assessment)
     assert reviewer.get("/v1/todo").json["stalledTestRuns"]["count"] == 0
