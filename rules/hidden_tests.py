@@ -19,8 +19,8 @@ class Outcomes(NamedTuple):
     """A run's results. It is complete if each known test was reported exactly once."""
 
     results: list[dict[str, Any]]
-    passed: int
-    total: int
+    passed_count: int
+    total_count: int
     is_complete: bool
 
 

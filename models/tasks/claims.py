@@ -102,15 +102,8 @@ def _result_columns(run: TestRun, attempt: int, report: dict[str, Any]) -> dict[
         return {"state": FAILED if attempt >= MAX_ATTEMPTS else WAITING, "reason": reason}
     known = run.task_check.names if run.purpose == SUBMISSION else None
     outcomes = hidden_tests.compare(report["tests"], known)
-    return {
-        "state": state,
-        "reason": reason,
-        "results": outcomes.results,
-        "passed_count": outcomes.passed,
-        "total_count": outcomes.total,
-        "is_complete": outcomes.is_complete,
-        "image_digest": report["image_digest"],
-    }
+    columns = {"state": state, "reason": reason, "image_digest": report["image_digest"]}
+    return columns | outcomes._asdict()
 
 
 def end_replaced(run: TestRun) -> None:

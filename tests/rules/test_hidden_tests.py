@@ -23,13 +23,13 @@ def report(*tests):
 def test_each_known_test_has_one_outcome(reported, outcomes, passed, is_complete):
     result = compare(report(*reported), ["a", "b"])
     assert [test["outcome"] for test in result.results] == outcomes
-    assert (result.passed, result.total, result.is_complete) == (passed, 2, is_complete)
+    assert (result.passed_count, result.total_count, result.is_complete) == (passed, 2, is_complete)
 
 
 def test_without_known_tests_the_reported_ones_count():
     result = compare(report(("b", "passed"), ("a", "failed")), None)
     assert [test["name"] for test in result.results] == ["b", "a"]
-    assert (result.passed, result.total) == (1, 2)
+    assert (result.passed_count, result.total_count) == (1, 2)
 
 
 def test_outputs_are_limited_in_all():
