@@ -84,7 +84,8 @@ def _workspace(session: Session) -> Workspace:
 
 def _hidden_tests(session: Session) -> dict[str, Any] | None:
     """Return the counts of the hidden tests after a hiring decision, if the assessment shows them."""
-    if session.key.decision == "undecided" or not caller.assessment.show_test_counts:
+    has_run = session.hidden_run_id and caller.assessment.show_test_counts
+    if not has_run or session.key.decision == "undecided":
         return None
     run = hidden_tests([session.id]).get(session.id)
     return {"passed": run.passed_count, "total": run.total_count} if run and run.state == FINISHED else None
