@@ -27,7 +27,7 @@ class Outcomes(NamedTuple):
 def compare(reported: Iterable[dict[str, Any]], known: Sequence[str] | None) -> Outcomes:
     """Compare a run's report with the known tests. A test that was reported twice has failed.
 
-    reported -- `{name, outcome, durationMs, output}`
+    reported -- `{name, outcome, duration_ms, output}`
     known -- names; None to use the reported ones
     """
     by_name: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,8 @@ def compare(reported: Iterable[dict[str, Any]], known: Sequence[str] | None) -> 
 def _result(name: str, test: dict[str, Any] | None, is_repeated: bool) -> dict[str, Any]:
     test = test or {"outcome": MISSING}
     outcome = FAILED if is_repeated else test["outcome"]
-    return {"name": name, "outcome": outcome} | {key: test.get(key) for key in ("durationMs", "output")}
+    result = {"name": name, "outcome": outcome}
+    return result | {"durationMs": test.get("duration_ms"), "output": test.get("output")}
 
 
 def _limit_outputs(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -63,8 +63,9 @@ class Cgroups:
         """Create a sandbox's group, and return its folders."""
         memory, quota = str(sandbox.memory_bytes), str(int(sandbox.limits["cpus"] * CPU_PERIOD_US))
         values = {"pids.max": str(sandbox.limits["processes"])}
-        # Version 1. The limit of memory and swap must not be below that of memory.
+        # Version 1. The limit of memory and swap must not be below that of memory. Buffers of TCP are separate.
         values |= {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory}
+        values |= {"memory.kmem.tcp.limit_in_bytes": str(sandbox.limits["memoryMb"] << 20)}
         values |= {"cpu.cfs_period_us": str(CPU_PERIOD_US), "cpu.cfs_quota_us": quota}
         # Version 2
         values |= {"memory.max": memory, "memory.swap.max": "0", "cpu.max": f"{quota} {CPU_PERIOD_US}"}

@@ -87,11 +87,12 @@ def test_a_submission_is_tested_after_the_close(assessment, runner, task):
     assert job["settings"]["command"] == "make test"
     assert job["inputs"]["work"] == {"url": f"/v1/runner/jobs/{job['id']}/inputs/work", "format": "zip"}
     assert shown(session) == ("running", None, None)
-    tests = [PASSED[0], {"name": "two", "outcome": "failed", "output": "assert"}]
+    tests = [PASSED[0], {"name": "two", "outcome": "failed", "output": "assert", "durationMs": 12}]
     assert finish(runner, job, tests, imageDigest="sha256:1").status_code == 200
     assert shown(session) == ("finished", 1, 2)
     run = run_of(job)
     assert (run.engine, run.runner_name, run.image_digest) == ("podman", "machine", "sha256:1")
+    assert [test["durationMs"] for test in run.results] == [None, 12]
     event = FeedEvent.get(FeedEvent.type == "test_run.finished")
     assert event.data == {
         "sessionId": str(session.id),

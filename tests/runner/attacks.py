@@ -392,6 +392,24 @@ return "created"
         "created",
     ),
     "closed streams": ("for number in range(3):\n    os.close(number)\nreturn 'closed'", None),
+    # More than all memory of the sandbox. podman cannot limit it with version 1 of cgroups.
+    "socket buffers": (
+        """
+server, held, sent = socket.create_server(("127.0.0.1", 9000)), [], 0
+end = time.monotonic() + 3
+for _ in range(1500):
+    client = socket.create_connection(("127.0.0.1", 9000))
+    held += [client, server.accept()[0]]
+    client.setblocking(False)
+    try:
+        while time.monotonic() < end:
+            sent += client.send(b"x" * 262_144)
+    except BlockingIOError:
+        pass
+return f"{sent >> 20} MiB"
+""",
+        r"^1?\d?\d MiB|no answer",
+    ),
 }
 
 SEEN = "\npathlib.Path('/work/seen').write_text(str(seen))\nreturn seen"

@@ -8,6 +8,7 @@ import tarfile
 import textwrap
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,8 @@ def run(running):
 
 @pytest.mark.parametrize("name", some(OUT_OF_PROCESS))
 def test_an_out_of_process_submission_earns_nothing(run, running, name):
+    if (name, running.engine) == ("socket buffers", "podman") and Path("/sys/fs/cgroup/memory").exists():
+        pytest.skip("podman needs version 2 of cgroups")
     attack, pattern = OUT_OF_PROCESS[name]
     work = pack({"main.py": make_main(attack, running.service.server.server_port)})
     result = run(work, serve=SERVE)
