@@ -408,7 +408,7 @@ for _ in range(1500):
         pass
 return f"{sent >> 20} MiB"
 """,
-        r"^1?\d?\d MiB|no answer",
+        r"^[12]?\d?\d MiB|no answer",
     ),
 }
 
