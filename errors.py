@@ -181,6 +181,7 @@ TaskIncomplete = _error(
 )
 CheckRunning = _error(409, "check_running", "A check of these files is running.")
 TaskNotReady = _error(409, "task_not_ready", "The hidden tests are not ready. Check the task first.")
+RunPending = _error(409, "run_pending", "The hidden tests of this submission are waiting or running.")
 NoSubmission = _error(409, "no_submission", "The session has no submission that can be tested.")
 RunCountChanged = _error(409, "run_count_changed", "The number of runs has changed. Confirm the new number.")
 ClaimLost = _error(409, "claim_lost", "This job has ended or belongs to another claim. Stop it.")

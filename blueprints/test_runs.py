@@ -3,7 +3,7 @@
 from access import audit, auth, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page, with_location
-from errors import Erased, NoSubmission, RunCountChanged, TaskNotReady
+from errors import Erased, NoSubmission, RunCountChanged, RunPending, TaskNotReady
 from models import ApiToken, Assessment, Session, TestRun
 from models.tasks import queue
 from schemas import test_runs as schemas
@@ -49,7 +49,7 @@ def get_test_run(session_id, run_id):
 @auth.required(ApiToken, scope="write")
 @with_location
 @idempotent
-@raises(Erased, NoSubmission, TaskNotReady)
+@raises(Erased, NoSubmission, RunPending, TaskNotReady)
 @blp.response(201, schemas.TestRunResponse)
 @audit.record_change(created="test_run")
 def run_tests(session_id):

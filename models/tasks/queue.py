@@ -4,7 +4,7 @@ from typing import Any
 
 import peewee
 
-from errors import CheckRunning, NoSubmission, RunCountChanged, TaskIncomplete, TaskNotReady
+from errors import CheckRunning, NoSubmission, RunCountChanged, RunPending, TaskIncomplete, TaskNotReady
 from models import sql
 from models.assessments import Assessment
 from models.base import Query, clock, db, is_postgres
@@ -96,13 +96,16 @@ def _queue_submission(check: TaskCheck, session: Session, submission: Submission
 
 
 def run_again(session: Session) -> TestRun:
-    """Queue another run for a session's submission. Raises Erased, TaskNotReady and NoSubmission."""
+    """Queue another run for a session's submission. Raises Erased, TaskNotReady, NoSubmission and RunPending."""
     with db.atomic():
         session = session.lock_unless_erased()
         if not (check := TaskCheck.ready(session.assessment_id)):
             raise TaskNotReady()
         if not (submission := _testable_submission(session)):
             raise NoSubmission()
+        is_same = (TestRun.submission_id == submission.id) & (TestRun.tests == check.tests)
+        if TestRun.select().where(TestRun.session == session, is_same, TestRun.pending()).exists():
+            raise RunPending()
         return _queue_submission(check, session, submission)
 
 

@@ -136,12 +136,26 @@ def test_runs_are_listed_with_the_one_that_counts(reviewer, assessment, runner):
     assert run["tests"][0]["output"] == "1 passed"
     again = body_of(reviewer.post(path), 201)["testRun"]
     assert (again["state"], again["counts"], again["runner"]) == ("waiting", False, None)
+    assert error_of(reviewer.post(path)) == (409, "run_pending")
     assert models.AuditEntry.get(models.AuditEntry.action == "runTests").subject_id is not None
     assert [run["counts"] for run in reviewer.get(path).json["testRuns"]] == [False, True]
     run_next(runner)
     assert [run["counts"] for run in reviewer.get(path).json["testRuns"]] == [True, False]
     export = reviewer.get(f"/v1/sessions/{session.id}/export").text.splitlines()
     assert [json.loads(line)["testRun"]["passed"] for line in export[1:3]] == [1, 2]
+
+
+def test_results_show_what_the_ledger_protects(reviewer, assessment, runner):
+    make_task(assessment)
+    session = submit(assessment)
+    run_next(runner, [PASSED[0]])
+    Session.update(hidden_passed=2).execute()
+    (result,) = reviewer.get(f"/v1/assessments/{assessment.id}/results").json["results"]
+    assert (result["hiddenTests"]["passed"], result["hiddenTests"]["total"]) == (1, 2)
+    other = submit(assessment)
+    run_next(runner)
+    Session.update(hidden_run_id=Session.get_by_id(other.id).hidden_run_id).execute()
+    assert reviewer.get(f"/v1/sessions/{session.id}").json["hiddenTests"] is None
 
 
 def test_running_again_requires_ready_tests_and_a_submission(reviewer, assessment):
