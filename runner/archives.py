@@ -19,7 +19,7 @@ from runner import Unusable
 
 MAX_ENTRIES = 100_000
 MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_LINK_BYTES = 1000, 255, 1000
-PROCESS_LIMITS = ["prlimit", "--as=2147483648", "--cpu=120", "--core=0", "--"]
+PROCESS_LIMITS = ["prlimit", "--as=536870912", "--cpu=120", "--core=0", "--"]
 UNUSABLE = 3
 
 Entry = tuple[tarfile.TarInfo, IO[bytes] | None]

@@ -17,6 +17,8 @@ from runner.client import MIN_CLAIM_SECONDS, Client, InputUnavailable, Unauthori
 from runner.jobs import Job
 from runner.sandboxes import Engine
 
+INPUTS = ("work", "tests", "reference")
+
 
 def log(text: str) -> None:
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
@@ -58,8 +60,8 @@ class Worker:
         heart = threading.Thread(target=self.send_heartbeats, args=(job, done))
         heart.start()
         try:
-            for name, entry in job["inputs"].items():
-                if entry:
+            for name in INPUTS:
+                if entry := job["inputs"][name]:
                     download = partial(self.client.download, entry["url"], folder / f"{name}.input")
                     retry(download, self.aborting, log)
             self.report(job, Job(job, folder, self.engine, self.aborting).run())
@@ -77,7 +79,9 @@ class Worker:
             shutil.rmtree(folder)
 
     def report(self, job: dict[str, Any], result: dict[str, Any]) -> None:
-        log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {result['reason'] or ''}")
+        # Further lines are the submission's or the tests' output.
+        reason = (result["reason"] or "").partition("\n")[0]
+        log(f"Job {job['id']}: {result['state']}, {len(result['tests'])} tests. {reason}")
         with suppress(Aborted, requests.RequestException):
             retry(partial(self.client.finish, job, result), self.aborting, log)
 

@@ -88,6 +88,16 @@ IN_PROCESS = {
         {"app.py": WRITE.format("<testsuite>" + "<testcase/>" * 900_000).replace("')", "' )")},
         "finished",
     ),
+    # Escaped, these would be 24 MB of JSON.
+    "long names": (
+        "pytest",
+        {
+            "app.py": "import os\n"
+            + "tests = ['<testcase name=\"%d%s\"/>' % (n, 'é' * 390) for n in range(9999)]\n"
+            + "open(os.environ['REPORT'], 'w').write('<t>' + ''.join(tests) + '</t>')\nos._exit(0)\n"
+        },
+        "untrusted",
+    ),
     "deep report": ("pytest", {"app.py": WRITE.format("<a>" * 200_000)}, "finished"),
     "report is a link": (
         "pytest",

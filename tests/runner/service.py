@@ -6,6 +6,7 @@ import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+MAX_BODY_BYTES = 16 << 20
 TOKEN = "psr_0123456789abcdefghijklmnopqrstuv"
 LIMITS = {
     "seconds": 20,
@@ -110,6 +111,8 @@ class Service:
                 return 204, b""
             job["attempt"] = 1
             return 200, json.dumps({"job": self.describe(job)}).encode()
+        if len(body) > MAX_BODY_BYTES:
+            return 413, b"{}"
         job = next(job for job in self.jobs if job["id"] == parts[0])
         if parts[1] in job["inputs"]:
             return 200, job["inputs"][parts[1]][1]
