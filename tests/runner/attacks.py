@@ -330,7 +330,7 @@ return [call(425, 8, empty), call(321, 0, empty, 120), call(298, empty, 0, -1, -
     "socket families": (
         """
 result = []
-for family, kind, protocol in ((17, 3, 768), (2, 3, 1), (38, 5, 0), (40, 1, 0)):
+for family, kind, protocol in ((17, 3, 768), (2, 3, 1), (38, 5, 0), (40, 1, 0), (16, 3, 2)):
     try:
         socket.socket(family, kind, protocol).close()
         result.append("open")
@@ -338,7 +338,7 @@ for family, kind, protocol in ((17, 3, 768), (2, 3, 1), (38, 5, 0), (40, 1, 0)):
         result.append("closed")
 return result
 """,
-        r"^\['closed', 'closed', 'closed', 'closed'\]",
+        r"^\['closed'(, 'closed'){4}\]",
     ),
     "settings of the machine": (
         """
