@@ -689,6 +689,7 @@ CREATE INDEX testrun_task_check_id ON test_runs (task_check_id);
 CREATE INDEX testrun_tests_id ON test_runs (tests_id);
 CREATE INDEX testrun_runner_token_id ON test_runs (runner_token_id);
 CREATE INDEX test_runs_due ON test_runs (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX test_runs_started ON test_runs (organization_id, started_at);
 
 CREATE TABLE client_reports (
     id {uuid} NOT NULL PRIMARY KEY,

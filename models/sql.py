@@ -410,7 +410,8 @@ DUE_WEBHOOK_DELIVERIES = """
     ) lanes WHERE due_at <= :now
 """
 
-# Test runs (models/tasks). An installation's runner takes a job of the organization with the fewest running jobs.
+# Test runs (models/tasks). An installation's runner takes a job of the organization with the fewest running jobs, and
+# of several, of the one whose latest job started first: a single runner finds no running jobs.
 
 CLAIMABLE_RUN = """
     SELECT t.id FROM test_runs t LEFT JOIN (
@@ -418,7 +419,9 @@ CLAIMABLE_RUN = """
         WHERE state = 'running' AND due_at > :now GROUP BY organization_id
     ) running ON running.organization_id = t.organization_id
     WHERE t.due_at <= :now AND t.attempts < :max_attempts {of_organization}
-    ORDER BY COALESCE(running.jobs, 0), t.due_at, t.id LIMIT 1 {lock}
+    ORDER BY COALESCE(running.jobs, 0), COALESCE(
+        (SELECT MAX(r.started_at) FROM test_runs r WHERE r.organization_id = t.organization_id), t.created_at
+    ), t.due_at, t.id LIMIT 1 {lock}
 """
 
 # How many shown runs passed each test. `{each}` is a function of the JSON list.

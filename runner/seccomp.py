@@ -23,7 +23,7 @@ syslog 103 116                acct 163 89                   quotactl 179 60     
 swapoff 168 225               reboot 169 142                kexec_load 246 104            kexec_file_load 320 294
 init_module 175 105           finit_module 313 273          delete_module 176 106         iopl 172 -1
 ioperm 173 -1                 settimeofday 164 170          clock_settime 227 112         adjtimex 159 171
-clock_adjtime 305 266
+clock_adjtime 305 266         io_setup 206 0
 """
 # Rejected with these flags (all namespaces); the form without visible flags does not exist; other families.
 CLONE, NEW_NAMESPACES = (56, 220), 0x7E020080

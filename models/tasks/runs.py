@@ -129,6 +129,7 @@ class TestRun(ProtectedModel, ErasedWithSession):
 
 # For `claim`.
 add_index("test_runs_due", TestRun.due_at, where=TestRun.due_at.is_null(False))
+add_index("test_runs_started", TestRun.organization, TestRun.started_at)
 
 
 def update_shown(session: Session) -> None:

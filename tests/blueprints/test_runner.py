@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from bundle_stores import use_folder
@@ -179,6 +180,20 @@ def test_the_organization_with_the_fewest_running_jobs_is_next(app, assessment, 
     order = [run_of(claim(runner)).organization_id for _ in range(4)]
     own = assessment.organization_id
     assert order == [own, other.organization_id, own, own]
+
+
+def test_a_single_runner_takes_the_organizations_jobs_in_turn(clock, assessment, runner, task):
+    other = make_assessment(make_organization("Other"))
+    make_task(other)
+    for owner in (assessment, assessment, assessment, other, other):
+        submit(owner)
+    order = []
+    for _ in range(5):
+        clock.fixed += timedelta(seconds=1)
+        job = claim(runner)
+        order.append(run_of(job).organization_id == assessment.organization_id)
+        finish(runner, job)
+    assert order == [True, False, True, False, True]
 
 
 def test_an_organizations_runner_gets_only_its_jobs(app, assessment, task, job):

@@ -319,9 +319,9 @@ return [call(272, user), call(272, mount), call(272, user | mount), call(56, use
 empty = ctypes.create_string_buffer(256)
 return [call(425, 8, empty), call(321, 0, empty, 120), call(298, empty, 0, -1, -1, 0), call(250, 0, -3, 1),
         call(248, b"user", b"a", b"b", 1, -3), call(323, 0), call(246, 0, 0, 0, 0), call(175, empty, 1, b""),
-        call(304, 3, empty, 0), call(169, 0, 0, 0, 0), call(103, 3, empty, 10)]
+        call(304, 3, empty, 0), call(169, 0, 0, 0, 0), call(103, 3, empty, 10), call(206, 1, empty)]
 """,
-        r"^\['closed'(, 'closed'){10}\]",
+        r"^\['closed'(, 'closed'){11}\]",
     ),
     "32-bit calls": (
         CALLS + "return [call(0x40000000 | 39), call(0x40000000 | 101, 0, 1, 0, 0)]",
