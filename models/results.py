@@ -36,7 +36,7 @@ def _position(value: str, names: Sequence[str]) -> Sort:
 # From the run that results show. Runs of older tests are not compared with those of the current ones.
 _HIDDEN_TESTS = """(
         SELECT {value} FROM test_runs r JOIN task_files f ON f.id = r.tests_id AND f.replaced_at IS NULL
-        WHERE r.id = s.hidden_run_id AND r.state IN {states}
+        WHERE r.id = s.hidden_run_id AND r.session_id = s.id AND r.state IN {states}
     )"""
 _PASSED_COUNT = _HIDDEN_TESTS.format(value="r.passed_count", states="('finished')")
 _HIDDEN_OUTCOME = _HIDDEN_TESTS.format(

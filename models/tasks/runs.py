@@ -144,5 +144,7 @@ def update_shown(session: Session) -> None:
 
 def hidden_tests(session_ids: Iterable[Any]) -> dict[Any, TestRun]:
     """Return the runs that the results of sessions show, by session id."""
-    shown = Session.select(Session.hidden_run_id).where(Session.id.in_(list(session_ids)))
-    return {run.session_id: run for run in TestRun.with_tests().where(TestRun.id.in_(shown))}
+    # The ledger protects a run's session, but not `hidden_run_id`.
+    is_shown = (Session.hidden_run_id == TestRun.id) & (Session.id == TestRun.session)
+    runs = TestRun.with_tests().join_from(TestRun, Session, on=is_shown)
+    return {run.session_id: run for run in runs.where(Session.id.in_(list(session_ids)))}
