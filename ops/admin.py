@@ -136,7 +136,8 @@ def import_catalog(file: Path) -> int:
     """Create or update the catalog's issues; with the starter catalog also the problems. Returns how many."""
     entries = problems.load(Catalog(), file)["issues"]
     if file.resolve() == CATALOG:
-        entries += [problem for _, problem in problems.read()]
+        # The library lists the oldest first.
+        entries = [problem for _, problem in problems.read()] + entries
     with db.atomic():
         for entry in entries:
             models.Issue.upsert({name: value for name, value in entry.items() if name not in OF_ASSESSMENTS})

@@ -16,9 +16,9 @@ export const EDITABLE_AFTER_START = ["expiresInDays", "reminderDaysBefore", "rub
 
 /**
  * Build the fields that candidates see. `problem` is the optional field to choose a problem, `modelProviders` are the
- * providers that the service has an API key for.
+ * providers that the service has an API key for. A `repository` that the service hosts replaces the external one.
  */
-export function candidateFields(values, problem, modelProviders) {
+export function candidateFields(values, problem, modelProviders, repository) {
   return [
     section(
       "task",
@@ -26,8 +26,13 @@ export function candidateFields(values, problem, modelProviders) {
       text("title", values, { maxlength: 255 }),
       text("role", values, { maxlength: 255 }),
       area("taskBrief", values, { maxlength: 50_000, rows: 12 }),
-      text("repoUrl", values, { maxlength: 2048, inputmode: "url", placeholder: "https://github.com/example/orders" }),
-      text("repoCommit", values, { maxlength: 40, spellcheck: "false" }),
+      repository && h("p", { class: "notice" }, t("assessmentForm.hosted")),
+      h(
+        "div",
+        { hidden: Boolean(repository) },
+        text("repoUrl", values, { maxlength: 2048, inputmode: "url", placeholder: "https://github.com/example/orders" }),
+        text("repoCommit", values, { maxlength: 40, spellcheck: "false" }),
+      ),
       area("setupInstructions", values, { maxlength: 10_000, rows: 3 }),
       briefFields(values.brief),
     ),

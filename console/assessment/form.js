@@ -65,7 +65,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     canWrite && hasStarted && startedNotice(assessment),
     draft && draftNotice(startOver),
     // Locked once a candidate has started.
-    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders)),
+    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders, assessment?.repository)),
     h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
     message,
     canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),
@@ -102,7 +102,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
     const saved = assessment ? await updateAssessment(form, assessment, { etag, hasStarted }) : await createAssessment(form, problem.issue);
     storeDraft(me, draftName);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
-    go(`/assessments/${saved.id}`);
+    go(`/assessments/${saved.id}${!assessment && saved.repository ? "/task" : ""}`);
   }
 
   function onError(error) {

@@ -97,7 +97,7 @@ function chooseProblem() {
 
 function problemItem(issue) {
   const id = newId("problem");
-  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.organization")];
+  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.organization"), ...(issue.labels ?? [])];
   return h(
     "div",
     { class: "problem" },

@@ -5,7 +5,7 @@ import { confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
 import { errorNotice, renderPageAsync } from "../shared/states.js";
-import { runResult } from "../shared/tests.js";
+import { loadRunnerHint, runResult } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -20,7 +20,10 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
   setTitle(t("task.title"));
   const path = `/v1/assessments/${assessmentId}`;
   const get = (part, name) => api.get(path + part, { signal }).then((body) => body[name], orNull);
-  const loadCheck = () => get("/tests/check", "check");
+  const loadCheck = async () => {
+    const check = await get("/tests/check", "check");
+    return check?.state === "running" ? { ...check, hint: await loadRunnerHint(signal) } : check;
+  };
   await renderPageAsync(main, t("task.title"), load, page);
 
   async function load() {
@@ -34,12 +37,13 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
 
   function page({ assessment, check, files }) {
     const panels = Object.entries(files).map(([kind, file]) => filePanel(kind, file));
+    const isComplete = Object.values(files).every(Boolean);
+    const checked = checkPanel(check, isComplete);
     return [
       h("p", { class: "trail" }, h("a", { href: `#/assessments/${assessmentId}` }, assessment.title)),
       h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, t("task.title"))),
       h("p", { class: "quiet" }, t("task.intro")),
-      panels,
-      checkPanel(check, Object.values(files).every(Boolean)),
+      isComplete ? [checked, panels] : [panels, checked],
     ];
   }
 
@@ -91,7 +95,10 @@ export async function show(main, { assessmentId }, { can, signal, setTitle }) {
     return h("section", { class: "panel" }, h("h2", {}, t("task.check.title")), h("p", { class: "quiet" }, t("task.check.hint")), view);
 
     function showCheck(shown) {
-      const start = async () => showCheck((await api.post(`${path}/tests/check`)).check);
+      const start = async () => {
+        await api.post(`${path}/tests/check`);
+        showCheck(await loadCheck());
+      };
       const canStart = can("write") && shown?.state !== "running";
       const button = canStart && h("button", { type: "button", class: "secondary", disabled: !isComplete, onclick: ({ currentTarget }) => runAction(currentTarget, start) }, t("task.check.start"));
       fill(view, shown ? checkView(shown) : h("p", {}, t("task.check.none")), button && h("div", { class: "actions" }, button));
@@ -145,10 +152,10 @@ function settingRows({ command, serve, setup, setupNetwork, files, framework, re
   ];
 }
 
-function checkView({ state, isCurrent, problem, names, unstable, runs, createdAt }) {
+function checkView({ state, hint, isCurrent, problem, names, unstable, runs, createdAt }) {
   const kind = { ready: "good", running: "" }[state] ?? "bad";
   return [
-    h("div", { class: `notice ${kind}`, role: "status" }, h("strong", {}, t(`task.check.states.${state}`)), problem && longText(problem), state === "running" && h("p", {}, t("runs.stateTexts.waiting"))),
+    h("div", { class: `notice ${kind}`, role: "status" }, h("strong", {}, t(`task.check.states.${state}`)), problem && longText(problem), hint && h("p", {}, hint)),
     !isCurrent && h("p", { class: "notice warn" }, t("task.check.older")),
     h("p", { class: "quiet" }, formatDateTime(createdAt)),
     unstable?.length > 0 && nameList(t("task.check.unstable", { n: unstable.length }), unstable, true),

@@ -5,7 +5,7 @@ import { runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { formatNumber } from "../shared/numbers.js";
 import { renderAsync } from "../shared/states.js";
-import { isPending, runMarks, runResult, testResults } from "../shared/tests.js";
+import { isPending, loadRunnerHint, runMarks, runResult, testResults } from "../shared/tests.js";
 import { has, t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -18,7 +18,10 @@ export async function load({ path, signal }) {
   return { runs, shown: shown && (await loadRun({ path, signal }, shown)) };
 }
 
-const loadRun = async ({ path, signal }, { id }) => (await api.get(`${path}/test-runs/${id}`, { signal })).testRun;
+async function loadRun({ path, signal }, { id }) {
+  const { testRun } = await api.get(`${path}/test-runs/${id}`, { signal });
+  return testRun.state === "waiting" ? { ...testRun, hint: await loadRunnerHint(signal) } : testRun;
+}
 
 export function render(data, report) {
   const view = h("div");
@@ -51,9 +54,10 @@ function results(session, shown, button) {
 
 function runView(run) {
   const { id, name, engine } = run.runner ?? {};
+  const stateText = run.hint ?? (has(`runs.stateTexts.${run.state}`) && t(`runs.stateTexts.${run.state}`));
   const code = (text) => text && h("code", {}, untrusted(text));
   return [
-    has(`runs.stateTexts.${run.state}`) && h("div", { class: isPending(run) ? "notice" : "notice bad" }, h("p", {}, t(`runs.stateTexts.${run.state}`)), run.reason && longText(run.reason)),
+    stateText && h("div", { class: isPending(run) ? "notice" : "notice bad" }, h("p", {}, stateText), run.reason && longText(run.reason)),
     run.isComplete === false && h("p", { class: "notice warn" }, t("runs.incomplete")),
     !run.isCurrent && h("p", { class: "notice warn" }, t("runs.older")),
     run.inProcess && h("p", { class: "notice warn" }, t("runs.inProcess")),
@@ -64,7 +68,7 @@ function runView(run) {
       [t("runs.fields.attempts"), run.attempts > 1 && run.attempts],
       [t("runs.fields.submission"), code(run.submissionSha256)],
       [t("runs.fields.tests"), code(run.testsSha256)],
-      [t("runs.fields.image"), code([run.image, run.imageDigest].filter(Boolean).join(" "))],
+      [t("runs.fields.image"), engine !== "bubblewrap" && code([run.image, run.imageDigest].filter(Boolean).join(" "))],
     ]),
     run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`),
   ];

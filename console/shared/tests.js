@@ -1,5 +1,6 @@
 // Test results with their sources (R51): the candidate's last run, the team's result, and the hidden tests.
 
+import * as api from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -8,6 +9,12 @@ const COUNTED = ["finished", "untrusted"];
 const PENDING = ["waiting", "running"];
 
 export const isPending = ({ state }) => PENDING.includes(state);
+
+/** Load the text for a pending run: whether a runner is running, or how to start one. */
+export async function loadRunnerHint(signal) {
+  const { alive } = await api.get("/v1/org/runners", { query: { limit: 1 }, signal });
+  return t(alive ? "runs.waiting" : "runs.noRunner", { url: location.origin });
+}
 
 /** `9 of 12`, or the state of a run without a result. */
 export function runResult({ state, passed, total }) {
