@@ -179,7 +179,7 @@ class Job:
     def read_report(self, tests: Running, *others: Running) -> list[dict[str, Any]]:
         if report := tests.sandbox.output.read_bytes():
             return reports.parse(report)
-        raise Unusable(explain("The tests wrote no report.", tests, *others))
+        raise Unusable(explain("The tests wrote no report to $REPORT.", tests, *others))
 
 
 def explain(reason: str, *running: Running) -> str:

@@ -97,7 +97,7 @@ function chooseProblem() {
 
 function problemItem(issue) {
   const id = newId("problem");
-  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.organization"), ...(issue.labels ?? [])];
+  const details = [issue.language, issue.difficulty && t(`problems.difficulties.${issue.difficulty}`), issue.isCatalog ? t("problems.catalog") : t("problems.organization"), ...(issue.labels ?? []).filter((label) => label !== issue.language?.toLowerCase())];
   return h(
     "div",
     { class: "problem" },

@@ -166,13 +166,16 @@ def _finish_check(check: TaskCheck) -> None:
     state = checks.NOT_READY
     if failed := [run for run in (base, *references) if run.state == FAILED]:
         state, problem = checks.FAILED, failed[0].reason
-    elif unusable := [run for run in references if run.state != FINISHED]:
+    elif unusable := [run for run in references if run.state != FINISHED or not run.results]:
         run = unusable[0]
-        problem = f"A run on the reference solution is `{run.state}`. {run.reason or ''}".strip()
+        problem = f"A run on the reference solution is `{run.state}`. {run.reason or 'It reported no tests.'}"
     else:
         outcomes = list(map(_outcomes, references))
         names, unstable, problem = hidden_tests.evaluate_check(_outcomes(base), outcomes)
         state = checks.NOT_READY if problem else checks.READY
+        outputs = [result["output"] for result in references[0].results if result["name"] in names]
+        if problem and (output := next(filter(None, outputs), None)):
+            problem += f"\n{output[-MAX_REASON_CHARACTERS:]}"
     columns = {"names": names, "unstable": unstable, "problem": problem}
     check.record_change("finished", state=state, finished_at=clock.now(), **columns)
 

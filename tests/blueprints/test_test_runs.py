@@ -92,6 +92,25 @@ def test_a_check_that_a_runner_cannot_run_fails(reviewer, assessment, runner, cl
     assert reviewer.get("/v1/todo").json["failedChecks"]["entries"][0]["problem"] == "No such image."
 
 
+@pytest.mark.parametrize(
+    ("tests", "reason", "problem"),
+    [
+        ([{"name": "one", "outcome": "failed", "output": "assert 0"}], None, "does not pass one.\nassert 0"),
+        ([], "The tests wrote no report.", "`finished`. The tests wrote no report."),
+    ],
+    ids=["failed", "without tests"],
+)
+def test_a_check_shows_why_the_reference_fails(reviewer, assessment, runner, tests, reason, problem):
+    make_task(assessment)
+    path = f"/v1/assessments/{assessment.id}/tests/check"
+    reviewer.post(path)
+    for _ in range(6):
+        run_next(runner, tests, reason=reason)
+    check = reviewer.get(path).json["check"]
+    assert check["state"] == "not_ready"
+    assert check["problem"].endswith(problem)
+
+
 def test_a_reference_that_times_out_is_not_ready(reviewer, assessment, runner):
     make_task(assessment)
     path = f"/v1/assessments/{assessment.id}/tests/check"

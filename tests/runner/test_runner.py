@@ -111,7 +111,7 @@ open(os.environ["REPORT"], "w").write(f'<testsuite><testcase name="{names} {text
 def test_a_command_without_a_report_says_why(running):
     result = running.run(work=EMPTY, tests=QUICK, command="echo broken; exit 3")
     assert (result["state"], result["tests"]) == ("finished", [])
-    assert result["reason"] == "The tests wrote no report.\ntests: broken"
+    assert result["reason"] == "The tests wrote no report to $REPORT.\ntests: broken"
 
 
 def test_bubblewrap_gives_no_network_to_setup(running):
