@@ -6,8 +6,8 @@ import { h } from "../shared/dom.js";
 import { formatShare } from "../shared/numbers.js";
 import { renderAsync } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
+import { testName } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
-import { untrusted } from "../shared/untrusted.js";
 
 /** Build a section that loads when it is opened. */
 export function cohortTests(assessment, { can, signal }) {
@@ -19,7 +19,7 @@ export function cohortTests(assessment, { can, signal }) {
   function render({ tests, outdated, runs }) {
     if (!tests.length) return h("p", { class: "quiet" }, t("board.hidden.none"), " ", h("a", { href: `#/assessments/${assessment.id}/task` }, t("board.task")));
     const columns = [
-      { name: "name", label: t("runs.columns.test"), value: ({ name }) => name, render: ({ name }) => h("code", {}, untrusted(name)), sortable: true },
+      { name: "name", label: t("runs.columns.test"), value: ({ name }) => name, render: ({ name }) => h("code", {}, testName(name)), sortable: true },
       { name: "passed", label: t("board.hidden.passed"), value: ({ passed }) => passed, render: ({ passed }) => t("tests.passed", { passed, total: runs }), sortable: true, numeric: true },
       { name: "share", label: t("board.hidden.share"), value: ({ passed }) => passed, render: ({ passed }) => (runs ? formatShare(passed, runs) : t("metrics.none")), numeric: true },
     ];

@@ -5,7 +5,7 @@ import { confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { formatBytes } from "../shared/numbers.js";
 import { errorNotice, renderPageAsync } from "../shared/states.js";
-import { loadRunnerHint, runResult } from "../shared/tests.js";
+import { loadRunnerHint, runResult, testName } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -166,7 +166,7 @@ function checkView({ state, hint, isCurrent, problem, names, unstable, runs, cre
 
 function nameList(title, names, open = false) {
   const more = names.length > MAX_NAMES && h("p", { class: "quiet" }, t("task.check.more", { n: names.length - MAX_NAMES }));
-  return h("details", { class: "test-run", open }, h("summary", {}, title), h("ul", {}, names.slice(0, MAX_NAMES).map((name) => h("li", {}, code(name)))), more);
+  return h("details", { class: "test-run", open }, h("summary", {}, title), h("ul", {}, names.slice(0, MAX_NAMES).map((name) => h("li", {}, h("code", {}, testName(name))))), more);
 }
 
 function checkRun(run) {

@@ -5,7 +5,7 @@ import { runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { formatNumber } from "../shared/numbers.js";
 import { renderAsync } from "../shared/states.js";
-import { isPending, loadRunnerHint, runMarks, runResult, testResults } from "../shared/tests.js";
+import { isPending, loadRunnerHint, runMarks, runResult, testName, testResults } from "../shared/tests.js";
 import { has, t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { longText, untrusted } from "../shared/untrusted.js";
@@ -81,7 +81,7 @@ function testTable(tests, label) {
   const more = h("button", { type: "button", class: "secondary", onclick: add }, t("report.conversation.more"));
   add();
   const names = ["test", "outcome", "time"].map((name) => h("th", { scope: "col", class: name === "time" ? "numeric" : null }, t(`runs.columns.${name}`)));
-  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
+  return [h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
 
   function add() {
     body.append(...rows.splice(0, BATCH_SIZE).map(testRow));
@@ -94,7 +94,7 @@ function testRow({ name, outcome, durationMs, output }) {
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, h("code", {}, untrusted(name)), output && h("details", {}, h("summary", {}, t("runs.output")), h("div", { class: "event-text code" }, longText(output)))),
+    h("th", { scope: "row" }, h("code", {}, testName(name)), output && h("details", {}, h("summary", {}, t("runs.output")), h("div", { class: "event-text code" }, longText(output)))),
     h("td", {}, h("span", { class: mark }, t(`runs.outcomes.${outcome}`))),
     h("td", { class: "numeric" }, durationMs === null ? "–" : t("runs.milliseconds", { n: formatNumber(durationMs) })),
   );

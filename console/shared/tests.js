@@ -3,10 +3,14 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./texts.js";
+import { untrusted } from "./untrusted.js";
 
 // States of a run with a result.
 const COUNTED = ["finished", "untrusted"];
 const PENDING = ["waiting", "running"];
+
+/** The name of a test without the class name that Node.js gives to all tests. */
+export const testName = (name) => untrusted(name.replace(/^test::/, ""));
 
 export const isPending = ({ state }) => PENDING.includes(state);
 

@@ -1,11 +1,12 @@
 """An organization with everything that the console shows, created through the API, with hostile texts."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from tests.git_bundles.bundles import bundle_of_blobs
-from tests.live.cast import Candidate, event, make_keys
-from tests.live.client import Client
+from tests.live.cast import Candidate, event, make_keys, pack
+from tests.live.client import Client, call
 from tests.live.service import Service, wait_until
 
 # If it runs, a script sets window.hacked. If it is parsed as HTML, a text loads an image.
@@ -53,6 +54,10 @@ BUNDLE = bundle_of_blobs(
 )
 
 
+# Names of hidden tests
+TESTS = (MARKUP, CLOSING, ADDRESS, REVERSED, EMOJI, TEMPLATE, "W" * 255)
+
+
 @dataclass
 class Organization:
     """Callers by role, and sessions by state."""
@@ -76,6 +81,48 @@ def post(client: Client, path: str, body: Any = None) -> Any:
     response = client.post(path, body)
     assert response.status in (200, 201), response.text
     return response
+
+
+def put_file(client: Client, path: str, files: dict[str, bytes]) -> None:
+    headers = client.headers | {"Content-Type": "application/gzip", "Connection": "close"}
+    response = call(client.port, "PUT", path, pack(files), headers=headers, seconds=60)
+    assert response.status == 200, response.text
+
+
+class Runner:
+    """A runner that reports outcomes without running anything."""
+
+    def __init__(self, team: Client):
+        created = post(team, "/v1/org/runners", {"name": "build-1"})
+        self.team, self.id = team, created["runner"]["id"]
+        self.client = Client(team.port, Authorization=f"Bearer {created['secret']}")
+
+    def run(self, passed: Any, failed: Any = (), state: str = "finished", **fields: Any) -> None:
+        """Run the next job. The parameters are the tests' names."""
+        claim = {"runner": "build-1", "engine": "podman"}
+        job = post(self.client, "/v1/runner/jobs/claim", claim)["job"]
+        tests = [{"name": name, "outcome": "passed", "durationMs": n} for n, name in enumerate(passed)]
+        output = f"{MARKUP}\n{REVERSED}" * 200
+        tests += [{"name": name, "outcome": "failed", "output": output} for name in failed]
+        body = {"attempt": job["attempt"], "state": state, "tests": tests}
+        put(self.client, f"/v1/runner/jobs/{job['id']}/result", body | fields)
+
+    def run_check(self, names: Any, unstable: Any = ()) -> None:
+        """Run a check that finds the task ready."""
+        self.run((), (*names, *unstable))
+        for _ in range(4):
+            self.run((*names, *unstable))
+        self.run(names, unstable)
+
+    def prepare_task(self, assessment: dict[str, Any], names: Any, **settings: Any) -> None:
+        """Upload a task, and check it."""
+        path = f"/v1/assessments/{assessment['id']}"
+        settings = {"version": 1, "command": "make test"} | settings
+        put_file(self.team, f"{path}/repository", {"orders.py": b"pass\n"})
+        put_file(self.team, f"{path}/tests", {"tests.json": json.dumps(settings).encode()})
+        put_file(self.team, f"{path}/reference", {"orders.py": b"run()\n"})
+        assert self.team.post(f"{path}/tests/check").status == 202
+        self.run_check(names)
 
 
 def add_person(team: Client, name: str, role: str = "reviewer") -> Client:
@@ -179,6 +226,9 @@ def fill(site: Service) -> Organization:
     rubric = post(service, "/v1/rubrics", RUBRIC)["rubric"]
     assessment = post(service, "/v1/assessments", ASSESSMENT | {"rubricId": rubric["id"]})["assessment"]
     empty = post(service, "/v1/assessments", ASSESSMENT | {"title": "Nobody is invited yet"})["assessment"]
+    settings = {"setup": MARKUP, "setupNetwork": True, "framework": "pytest", "image": "python:3.12"}
+    runner = Runner(service)
+    runner.prepare_task(assessment, TESTS, **settings)
     post(admin, "/v1/webhooks", {"url": "http://127.0.0.1:9/hook", "description": MARKUP})
 
     sessions = {}
@@ -220,6 +270,9 @@ def fill(site: Service) -> Organization:
         lambda: service.get(f"/v1/sessions/{sessions['hostile']}")["submission"]["state"] == "read",
         "The worker did not read the submission.",
     )
+    site.flask("worker", "--once")
+    runner.run(TESTS[1:], TESTS[:1], "untrusted", reason=f"A canary passed. {MARKUP}")
+
     # After the ledger lists the events.
     statement = "UPDATE events SET envelope = replace(envelope, 'pytest', 'rm -rf') WHERE session_id = %s"
     site.execute(statement, site.stored_id(sessions["tampered"]))

@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     "assessments": lambda org: "/assessments",
     "new assessment": lambda org: "/assessments/new",
     "changed assessment": lambda org: f"/assessments/{org.assessment['id']}/edit",
+    "task": lambda org: f"/assessments/{org.assessment['id']}/task",
     "board": lambda org: f"/assessments/{org.assessment['id']}",
     "board without candidates": lambda org: f"/assessments/{org.empty_assessment['id']}",
     "session": lambda org: f"/sessions/{org.sessions['hostile']}",
