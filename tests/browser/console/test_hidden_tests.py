@@ -95,7 +95,7 @@ def test_report_shows_each_test_and_earlier_runs(open_console, team, runner, ses
     panel = visit.page.get_by_role("tabpanel", name="Tests")
     panel.get_by_text("orders::test 9").wait_for()
     rows = [" ".join(text.split()) for text in panel.locator("tbody tr").all_inner_texts()]
-    assert rows[0] == "orders::test 0 Output Failed –"
+    assert rows[0] == "orders::test 0 Output Failed \u2013"
     assert rows[3] == "orders::test 3 Passed 0 ms"
     panel.get_by_text("Output").first.click()
     assert visit.shows("U+202E")
@@ -178,7 +178,12 @@ def test_task_files_are_uploaded_replaced_deleted_and_checked(
     visit.page.get_by_role("button", name="Check the task").click()
     assert visit.shows("No runner is running.")
     runner.run_check(NAMES, unstable=[MARKUP])
-    for text in ("The task is ready", "1 unstable test", "Repository: 0 of 13", "Reference solution: 12 of 13"):
+    for text in (
+        "The task is ready",
+        "1 unstable test",
+        "Repository: 0 of 13",
+        "Reference solution: 12 of 13",
+    ):
         assert visit.shows(text)
     visit.page.get_by_role("button", name="Delete the repository").click()
     visit.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
