@@ -129,7 +129,7 @@ const texts = {
     previewHint: "The page that the invitation opens, and the task that candidates see after the start.",
     problem: "Problem library",
     hosted: "The service hosts the repository. To replace it, open Task on the assessment's page.",
-    problemHint: "Problems with a repository and a brief. Those labeled “hidden-tests” also test each submission. You can write your own task below.",
+    problemHint: "Problems with a repository and a brief. Those labeled “hidden-tests” also test each submission. You can also write your own task below.",
     problemSelected: "Based on “{title}”. You can change the texts below; the problem in the library stays unchanged. The assessment also gets the problem's repository, hidden tests, time limit and rubric, if it has them and you set no others.",
     chooseProblem: "Choose a problem",
     otherProblem: "Choose another",
