@@ -173,9 +173,10 @@ def _finish_check(check: TaskCheck) -> None:
         outcomes = list(map(_outcomes, references))
         names, unstable, problem = hidden_tests.evaluate_check(_outcomes(base), outcomes)
         state = checks.NOT_READY if problem else checks.READY
-        outputs = [result["output"] for result in references[0].results if result["name"] in names]
-        if problem and (output := next(filter(None, outputs), None)):
-            problem += f"\n{output[-MAX_REASON_CHARACTERS:]}"
+        failed = [result for result in references[0].results if result["outcome"] == hidden_tests.FAILED]
+        outputs = [result["output"] for result in failed if result["name"] in names and result["output"]]
+        if problem and outputs:
+            problem += f"\n{outputs[0][-MAX_REASON_CHARACTERS:]}"
     columns = {"names": names, "unstable": unstable, "problem": problem}
     check.record_change("finished", state=state, finished_at=clock.now(), **columns)
 
