@@ -47,7 +47,7 @@ class Client:
         response = requests.request(method, self.url + path, headers=self.headers, data=data, **options)
         if response.status_code in (401, 403):
             raise Unauthorized
-        if response.status_code == 409 and response.json()["code"] == "input_unavailable":
+        if response.status_code == 409 and "input_unavailable" in response.text:
             raise InputUnavailable(response.json()["error"])
         if response.status_code in (404, 409):
             raise Aborted
