@@ -23,7 +23,7 @@ from models.tasks.runs import RUNNING
 from schemas import runners as schemas
 from storage.base import CHUNK_BYTES
 from web.json import MAX_EVENT_BYTES, body_limit
-from web.sockets import is_closed
+from web.sockets import is_closed, stopping
 
 POLL_SECONDS = 1
 WAITING_CLAIMS = "waiting_claims"
@@ -86,7 +86,7 @@ def _job(run: TestRun) -> dict[str, Any]:
 
 
 def _wait_for_claim(data: dict[str, Any]) -> dict[str, Any] | None:
-    """Poll until there is a job, the time is over, or the runner has disconnected."""
+    """Poll until there is a job, the time is over, the runner has disconnected, or this process stops."""
     slots = current_app.extensions[WAITING_CLAIMS]
     deadline = time.monotonic() + data["wait_seconds"]
     if not data["wait_seconds"] or not slots.acquire(blocking=False):
@@ -94,7 +94,8 @@ def _wait_for_claim(data: dict[str, Any]) -> dict[str, Any] | None:
     try:
         while (remaining := deadline - time.monotonic()) > 0:
             release_connection()
-            time.sleep(min(POLL_SECONDS, remaining))
+            if stopping.wait(min(POLL_SECONDS, remaining)):
+                return None
             client = request.environ.get("gunicorn.socket")
             # Otherwise, a job that a stopped runner claims would wait for the end of its lease.
             if client is not None and is_closed(client):

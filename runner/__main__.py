@@ -22,6 +22,7 @@ from runner.sandboxes import Engine
 from runner.worker import Worker, log
 
 PREFIX = "proofstone-runner"
+POLL_SECONDS = 0.1
 PROGRAMS = {"podman": "podman", "docker": "docker", "bubblewrap": "bwrap"}
 # Each is also an environment variable, such as RUNNER_TOKEN_FILE.
 OPTIONS = {
@@ -117,11 +118,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     log(f"Waiting for jobs of {options.url} ({engine.name}).")
-    threads = [threading.Thread(target=worker.run, args=(options.once,)) for worker in workers]
+    threads = [threading.Thread(target=worker.run, args=(options.once,), daemon=True) for worker in workers]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    for thread, worker in zip(threads, workers, strict=True):
+        # A claim that waits for a job is not awaited.
+        while thread.is_alive() and (worker.has_job or not stopping.is_set()):
+            thread.join(POLL_SECONDS)
     engine.clean(f"{PREFIX}-{folder.name}")
     shutil.rmtree(folder)
     lock.close()

@@ -30,7 +30,7 @@ class Worker:
     def __init__(self, client: Client, engine: Engine, folder: Path, stopping: threading.Event):
         self.client, self.engine, self.folder, self.stopping = client, engine, folder, stopping
         self.aborting = threading.Event()
-        self.is_authorized = True
+        self.is_authorized, self.has_job = True, False
 
     def abort(self) -> None:
         """Abort the current job. Another runner claims it when its lease expires."""
@@ -41,7 +41,9 @@ class Worker:
             while not self.stopping.is_set():
                 earliest = time.monotonic() + MIN_CLAIM_SECONDS
                 if job := retry(self.client.claim, self.stopping, log):
+                    self.has_job = True
                     self.run_job(job)
+                    self.has_job = False
                 elif not is_once:
                     self.stopping.wait(earliest - time.monotonic())
                 if is_once:

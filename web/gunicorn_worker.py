@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 import config
 from errors import HTTP_ERRORS
 from web import access_log, log_format
+from web.sockets import stopping
 
 SOCKET_TIMEOUT_SECONDS = 10
 LINGER_SECONDS = 1
@@ -86,6 +87,7 @@ class WebWorker(ThreadWorker):
         When the last process closes a listener, the kernel resets the connections in its queue, including any that
         arrived just before.
         """
+        stopping.set()
         listeners: list[Any] = self.sockets
         self.sockets: list[Any] = []
         for listener in listeners:

@@ -1,6 +1,10 @@
 """Clients' sockets, which gunicorn passes as `gunicorn.socket`."""
 
 import socket
+import threading
+
+# Set when this process stops: requests that wait for something must end.
+stopping = threading.Event()
 
 
 def is_closed(client: socket.socket) -> bool:
