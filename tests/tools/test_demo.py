@@ -42,7 +42,7 @@ def test_a_seed_always_gives_the_same_work_events_and_bundle(name):
     (first, first_events), (second, second_events) = work_and_events(name), work_and_events(name)
     assert (first.actions, first.files, first_events) == (second.actions, second.files, second_events)
     assert first_events != work_and_events(name, seed=8)[1]
-    bundles = {History().commit(work.files, "Submission").bundle() for work in (first, second)}
+    bundles = {History().commit(work.files).bundle() for work in (first, second)}
     assert len(bundles) == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rules.ledger import keys
+from tools.demo import runner
 from tools.demo.cast import HIGHLIGHTS, PEOPLE
 from tools.demo.servers import DemoServers
 from tools.scripts.run_with_parent import with_parent
@@ -31,8 +32,9 @@ def run(port: int) -> None:
                 print("Creating three weeks of data; this takes about 30 seconds ...", flush=True)
                 data = _fill(environment, servers.url)
                 service.start()
-                print(_guide(url, data), flush=True)
-                service.watch()
+                with runner.start(port, data["runner"], Path(folder)) as state:
+                    print(_guide(url, data, state), flush=True)
+                    service.watch()
             finally:
                 print("\nStopping ...", flush=True)
                 service.stop()
@@ -41,7 +43,7 @@ def run(port: int) -> None:
 
 
 def _fill(environment: Mapping[str, str], receivers_url: str) -> dict[str, Any]:
-    """Create the organization. Returns `tokens` by person and `sessions` by candidate name."""
+    """Create the organization. Returns `tokens` by person, `sessions` by candidate name, and the `runner`'s token."""
     command = [sys.executable, "-m", "tools.demo.fill", receivers_url]
     # A separate process has its own clock and database connection, and does not receive Ctrl-C.
     result = subprocess.run(
@@ -67,7 +69,7 @@ def _settings(folder: Path) -> dict[str, str]:
     }
 
 
-def _guide(url: str, data: dict[str, Any]) -> str:
+def _guide(url: str, data: dict[str, Any], runner_state: str) -> str:
     """Format the list of pages to open, with sign-in tokens."""
     lines = ["", f"Console:   {url}/console", f"API docs:  {url}/docs", "", "Sign in with the token of:"]
     for person, (name, _) in PEOPLE.items():
@@ -76,4 +78,4 @@ def _guide(url: str, data: dict[str, Any]) -> str:
     for name, description in HIGHLIGHTS.items():
         lines.append(f"  {name:21} {description}")
         lines.append(f"  {'':21} {url}/console#/sessions/{data['sessions'][name]}")
-    return "\n".join([*lines, "", "Press Ctrl-C to stop the service and delete its data."])
+    return "\n".join([*lines, "", runner_state, "", "Press Ctrl-C to stop the service and delete its data."])

@@ -1,7 +1,7 @@
 """Fill an empty database: `python -m tools.demo.fill RECEIVERS`, with the service's settings.
 
-RECEIVERS is the base URL of the webhook receivers. Prints the tokens and session ids as JSON. The worker must not run:
-it would close the sessions, because their deadlines are in the past.
+RECEIVERS is the base URL of the webhook receivers. Prints the tokens, session ids and the runner's token as JSON. The
+worker must not run: it would close the sessions, because their deadlines are in the past.
 """
 
 import json
@@ -12,6 +12,7 @@ import migrations
 from app import create_app
 from models.base import clock
 from ops import admin
+from tools.demo.cast import COMPANY
 from tools.demo.organization import Organization
 from tools.demo.servers import DemoServers
 from tools.demo.simulation import Simulation
@@ -30,7 +31,8 @@ def main(receivers_url: str) -> None:
         clock.fixed = story.start
         organization.set_up()
         simulation.run(story.scripts(), story.start, end)
-    print(json.dumps({"tokens": organization.tokens, "sessions": story.sessions}))
+        runner = simulation.flask("runner", "create", "Demo", "--organization", COMPANY).strip()
+    print(json.dumps({"tokens": organization.tokens, "sessions": story.sessions, "runner": runner}))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,9 @@ from tools.demo import cast, tasks
 from tools.demo.repository import History
 from tools.demo.simulation import Simulation
 
-REPOSITORIES = "https://git.meridian.example"
 ASSESSMENT = (
     "title", "role", "taskBrief", "timeLimitMinutes", "expiresInDays", "reminderDaysBefore", "brief",
     "setupInstructions", "allowedTools", "tokenBudgetUsd", "blind",
-)  # fmt: skip
-ISSUE = (
-    "title", "taskBrief", "description", "difficulty", "labels", "setupInstructions", "testCommand", "language",
-    "license",
 )  # fmt: skip
 SETTINGS = {
     "displayName": cast.COMPANY,
@@ -39,7 +34,7 @@ class Organization:
         self.assessments: dict[str, str] = {}
         self.tasks = {name: tasks.load(name) for name in tasks.NAMES}
         self.repositories = {
-            name: History().commit(task.files, "Version 1.4") if task.files else History()
+            name: History().commit(task.files) if task.files else History()
             for name, task in self.tasks.items()
         }
 
@@ -58,7 +53,7 @@ class Organization:
         self.call("admin", "PATCH", "/v1/org/settings", SETTINGS)
         self._add_webhook("/ats", "Applicant tracking", [])
         for name, task in self.tasks.items():
-            self.assessments[name] = self._add_assessment(task, self.repositories[name])
+            self.assessments[name] = self._add_assessment(task)
 
     def add_failing_webhook(self) -> None:
         self._add_webhook("/chat", "Messages to #hiring", CHAT_TYPES)
@@ -76,13 +71,12 @@ class Organization:
         token = {"name": "Sign in", "personId": user_id, "scopes": scopes}
         return self.call("admin", "POST", "/v1/org/tokens", token)["secret"]
 
-    def _add_assessment(self, task: tasks.Task, repository: History) -> str:
+    def _add_assessment(self, task: tasks.Task) -> str:
         body = {name: task.fields[name] for name in ASSESSMENT if task.fields.get(name) is not None}
-        if repository.head:
-            issue = {name: task[name] for name in ISSUE}
-            issue |= {"repoUrl": f"{REPOSITORIES}/{task['problem']}.git", "repoCommit": repository.commit_id}
-            body["issueId"] = self.call("admin", "POST", "/v1/issues", issue)["issue"]["id"]
-        body["rubricId"] = self.call("admin", "POST", "/v1/rubrics", task["rubric"])["rubric"]["id"]
+        if task.files:
+            body["issueId"] = task["id"]
+        else:
+            body["rubricId"] = self.call("admin", "POST", "/v1/rubrics", task["rubric"])["rubric"]["id"]
         return self.call("admin", "POST", "/v1/assessments", body)["assessment"]["id"]
 
     def _add_webhook(self, path: str, description: str, types: list[str]) -> None:

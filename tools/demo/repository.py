@@ -9,8 +9,8 @@ from dulwich.object_store import MemoryObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import write_pack_objects
 
-AUTHOR = b"Meridian Goods <engineering@meridian.example>"
-TIME = 1_775_034_000
+from git_bundles.files import IDENTITY, MESSAGE, TIME
+
 Files = dict[str, str]
 
 
@@ -20,24 +20,19 @@ class History(NamedTuple):
     head: ObjectID | None = None
     objects: tuple[ShaFile, ...] = ()
 
-    def commit(self, files: Files, message: str) -> "History":
-        """Add a commit with exactly these files."""
+    def commit(self, files: Files) -> "History":
+        """Add a commit with exactly these files. The first one is the commit that the service hosts for them."""
         store = MemoryObjectStore()
         blobs = {path.encode(): Blob.from_string(text.encode()) for path, text in files.items()}
         store.add_objects([(blob, None) for blob in blobs.values()])
         commit = Commit()
         commit.tree = commit_tree(store, [(path, blob.id, 0o100644) for path, blob in blobs.items()])
         commit.parents = [self.head] if self.head else []
-        commit.author = commit.committer = AUTHOR
+        commit.author = commit.committer = IDENTITY
         commit.author_time = commit.commit_time = TIME
         commit.author_timezone = commit.commit_timezone = 0
-        commit.message = message.encode()
+        commit.message = b"Submission" if self.head else MESSAGE
         return History(commit.id, (*self.objects, *(store[object_id] for object_id in store), commit))
-
-    @property
-    def commit_id(self) -> str:
-        assert self.head
-        return self.head.decode()
 
     def bundle(self) -> bytes:
         """Pack all commits into a git bundle."""

@@ -127,7 +127,7 @@ class Story:
             return
         yield self.simulation.now + MINUTE
         if candidate.number % 6 or candidate.name in cast.HIGHLIGHTS:
-            bundle = self._organization.repositories[candidate.task].commit(work.files, "Submission").bundle()
+            bundle = self._organization.repositories[candidate.task].commit(work.files).bundle()
             self.simulation.call("PUT", "/v1/candidate/submission", bundle, media_type=GIT_BUNDLE, **headers)
         self.simulation.call(
             "POST", "/v1/candidate/complete", {"key": key["key"], "sessionId": session_id}, **headers
