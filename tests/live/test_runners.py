@@ -1,6 +1,8 @@
 """Runners on a real service: each job has one result, although runners and the service stop."""
 
-import threading
+import json
+import os
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,99 +13,101 @@ import pytest
 import models
 from models import FeedEvent, LedgerEntry, RunnerToken, sessions
 from models.tasks import queue
-from tests.live.client import CONNECTION_ERRORS, Client
-from tests.live.service import wait_until
+from tests.live.cast import Candidate, make_assessment, make_keys, pack
+from tests.live.client import Client, call
+from tests.live.runners import Runner
+from tests.live.service import kill, wait_until
+from tests.runner.conftest import find_missing
 
 JOBS = 200
+KILLS = 8
+SECONDS = 300
 CLAIM = {"runner": "machine", "engine": "bubblewrap", "waitSeconds": 5}
-TESTS = [{"name": name, "outcome": "passed"} for name in ("one", "two")]
+# In-process, and as fast as a test can be: a report that the submission's files choose.
+SETTINGS = {"version": 1, "command": 'cp $(test -e solved && echo passed.xml || echo failed.xml) "$REPORT"'}
+REPORT = '<testsuite><testcase name="one"/><testcase name="two">{}</testcase></testsuite>'
+TESTS = {
+    "tests.json": json.dumps(SETTINGS).encode(),
+    "passed.xml": REPORT.format("").encode(),
+    "failed.xml": REPORT.format("<failure/>").encode(),
+}
+SOLVED, UNSOLVED = {"solved": b""}, {"README.md": b"Solve it."}
 
 
-class Runner:
-    """A runner that reports each job as passed, except while it `is_killed`."""
-
-    def __init__(self, port, token):
-        self.client = Client(port, timeout=30, Authorization=f"Bearer {token}")
-        self.is_killed, self.is_stopped = threading.Event(), threading.Event()
-        self.claimed = 0
-
-    def run(self):
-        while not self.is_stopped.is_set():
-            try:
-                self.run_job()
-            except CONNECTION_ERRORS:
-                time.sleep(0.2)
-
-    def run_job(self):
-        response = self.client.post("/v1/runner/jobs/claim", CLAIM)
-        if response.status != 200:
-            assert response.status in (204, 500, 503), response.text
-            return
-        job = response["job"]
-        self.claimed += 1
-        if self.is_killed.is_set():
-            return
-        path = f"/v1/runner/jobs/{job['id']}"
-        self.client.post(f"{path}/heartbeat", {"attempt": job["attempt"]})
-        body = {"attempt": job["attempt"], "state": "finished", "tests": TESTS}
-        for _ in range(2):  # the response to the first one could be lost
-            result = self.client.request("PUT", f"{path}/result", body)
-            assert result.status in (200, 409, 503), result.text
-
-
-def make_jobs(count):
-    organizations = [factories.make_organization(name) for name in ("Acme", "Other")]
-    assessments = [factories.make_assessment(organization) for organization in organizations]
-    for assessment in assessments:
-        factories.make_task(assessment)
-    for number in range(count):
-        session = factories.make_session(factories.make_key(assessments[number % 2], None, None))
-        factories.make_submission(session)
-        sessions.complete(session)
-
-
-def expire_leases(installation):
-    installation.execute(
-        "UPDATE test_runs SET due_at = %s WHERE state = 'running'", installation.stored_time(seconds_ago=1)
+def make_task(reviewer):
+    """Create an assessment with a task, and start its check. Returns the assessment."""
+    assessment = make_assessment(reviewer)
+    path, headers = (
+        f"/v1/assessments/{assessment['id']}",
+        reviewer.headers | {"Content-Type": "application/gzip"},
     )
+    for kind, files in (("repository", UNSOLVED), ("tests", TESTS), ("reference", SOLVED)):
+        stored = call(reviewer.port, "PUT", f"{path}/{kind}", pack(files), headers=headers, seconds=60)
+        assert stored.status == 200, stored.text
+    assert reviewer.post(f"{path}/tests/check").status == 202
+    return assessment
 
 
-def test_each_job_has_one_result(installation, bind):
+def submit(service, key, is_solved):
+    """Submit, and close the session. Returns its id."""
+    candidate = Candidate(service, key)
+    upload = candidate.open_upload()
+    bundle = pack(UNSOLVED | (SOLVED if is_solved else {}))
+    assert candidate.upload(upload, bundle).status == 200
+    assert candidate.submit(upload, bundle).status == 200
+    assert candidate.complete().status == 200
+    return candidate.session_id
+
+
+@pytest.mark.skipif(
+    find_missing("bubblewrap") is not None, reason=f"bubblewrap: {find_missing('bubblewrap')}"
+)
+def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(installation, bind, tmp_path):
     with installation.start(processes=2) as service, service.worker():
+        reviewer = service.organization("Acme")
+        assessment = make_task(reviewer)
+        keys = make_keys(reviewer, assessment, JOBS)
+        with ThreadPoolExecutor(8) as threads:
+            submitted = [threads.submit(submit, service, key, number % 2) for number, key in enumerate(keys)]
+            passed = {each.result(): 1 + number % 2 for number, each in enumerate(submitted)}
+        tokens = [reviewer.post("/v1/org/runners", {"name": f"Runner {number}"}).json for number in range(3)]
+        runners = [Runner(service, token["secret"], tmp_path / token["runner"]["id"]) for token in tokens]
+        killed, token_id = runners[0], service.stored_id(tokens[0]["runner"]["id"])
+        running = "state = 'running' AND purpose = 'submission' AND runner_token_id = %s"
+        for number in range(KILLS):
+            wait_until(
+                lambda: service.execute(f"SELECT id FROM test_runs WHERE {running}", token_id),
+                "The runner got no job.",
+            )
+            killed.kill()
+            # Instead of 60 seconds later.
+            service.execute(
+                f"UPDATE test_runs SET due_at = %s WHERE {running}",
+                service.stored_time(seconds_ago=1),
+                token_id,
+            )
+            if number == KILLS // 3:
+                os.kill(service.web.pid, signal.SIGHUP)
+            if number == KILLS // 2:
+                kill(service.web_processes()[0])
+            killed.start()
+        pending = "SELECT count(*) FROM test_runs WHERE state IN ('waiting', 'running')"
+        ended = "SELECT count(*) FROM test_runs WHERE purpose = 'submission' AND finished_at IS NOT NULL"
+        wait_until(lambda: service.execute(ended) == [(JOBS,)], "Not all jobs ended.", SECONDS)
+        assert service.execute(pending) == [(0,)]
+        for runner in runners:
+            assert runner.stop() == 0
+            assert runner.leftovers() == []
+
         bind(service.database_url)
-        make_jobs(JOBS)
-        runners = [
-            Runner(service.port, RunnerToken.issue(None, f"Runner {number}")[1]) for number in range(3)
-        ]
-        killed = runners[0]
-        with ThreadPoolExecutor(3) as threads:
-            running = [threads.submit(runner.run) for runner in runners]
-            for number in range(2):
-                killed.is_killed.set()
-                wait_until(lambda: killed.claimed > 3 * number, "The runner got no job.")  # noqa: B023
-                time.sleep(0.2)
-                killed.is_killed.clear()
-                expire_leases(installation)
-            service.stop()
-            service.start(processes=2, port=service.port)
-
-            def is_done():
-                expire_leases(installation)
-                time.sleep(0.5)
-                return models.TestRun.select().where(models.TestRun.pending()).count() == 0
-
-            wait_until(lambda: models.TestRun.select().count() == JOBS, "The worker queued too few runs.")
-            wait_until(is_done, "Not all jobs ended.")
-            for runner in runners:
-                runner.is_stopped.set()
-            for each in running:
-                each.result()
-        runs = list(models.TestRun.select())
-        assert Counter(run.state for run in runs) <= Counter(finished=JOBS, failed=JOBS)
-        assert sum(run.state == "finished" for run in runs) >= JOBS - 5
-        ended = LedgerEntry.select().where(LedgerEntry.kind == "test_runs", LedgerEntry.reason == "ended")
-        assert Counter(entry.subject for entry in ended) == Counter(run.id for run in runs)
+        runs = list(models.TestRun.select().where(models.TestRun.purpose == "submission"))
+        assert {str(run.session_id): run.passed_count for run in runs} == passed
+        assert Counter(run.state for run in runs) == {"finished": JOBS}
+        assert {session.hidden_run_id for session in models.Session.select()} == {run.id for run in runs}
+        entries = LedgerEntry.select().where(LedgerEntry.kind == "test_runs", LedgerEntry.reason == "ended")
+        assert set(Counter(entry.subject for entry in entries).values()) == {1}
         assert FeedEvent.select().where(FeedEvent.type == "test_run.finished").count() == JOBS
+        assert sum(run.attempts > 1 for run in runs) >= KILLS // 2
         models.db.close()
         assert "No differences" in service.flask("ledger", "verify")
 
@@ -139,7 +143,11 @@ def test_a_claim_of_a_stopped_runner_takes_no_job(installation, bind):
         stopped = Client(service.port, timeout=1, Authorization=f"Bearer {token}")
         with pytest.raises(TimeoutError):
             stopped.post("/v1/runner/jobs/claim", CLAIM)
-        make_jobs(1)
+        assessment = factories.make_assessment(factories.make_organization())
+        factories.make_task(assessment)
+        session = factories.make_session(factories.make_key(assessment, None, None))
+        factories.make_submission(session)
+        sessions.complete(session)
         queue.queue_due()
         time.sleep(2)
         assert models.TestRun.get().state == "waiting"
