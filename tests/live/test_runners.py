@@ -13,11 +13,15 @@ import pytest
 import models
 from models import FeedEvent, LedgerEntry, RunnerToken, sessions
 from models.tasks import queue
+from runner.client import CLAIM_SECONDS
 from tests.live.cast import Candidate, make_assessment, make_keys, pack
 from tests.live.client import Client, call
 from tests.live.runners import Runner
 from tests.live.service import kill, wait_until
 from tests.runner.conftest import find_missing
+
+MISSING = find_missing("bubblewrap")
+needs_bubblewrap = pytest.mark.skipif(MISSING is not None, reason=f"bubblewrap: {MISSING}")
 
 JOBS = 200
 KILLS = 8
@@ -37,10 +41,8 @@ SOLVED, UNSOLVED = {"solved": b""}, {"README.md": b"Solve it."}
 def make_task(reviewer):
     """Create an assessment with a task, and start its check. Returns the assessment."""
     assessment = make_assessment(reviewer)
-    path, headers = (
-        f"/v1/assessments/{assessment['id']}",
-        reviewer.headers | {"Content-Type": "application/gzip"},
-    )
+    path = f"/v1/assessments/{assessment['id']}"
+    headers = reviewer.headers | {"Content-Type": "application/gzip"}
     for kind, files in (("repository", UNSOLVED), ("tests", TESTS), ("reference", SOLVED)):
         stored = call(reviewer.port, "PUT", f"{path}/{kind}", pack(files), headers=headers, seconds=60)
         assert stored.status == 200, stored.text
@@ -59,9 +61,7 @@ def submit(service, key, is_solved):
     return candidate.session_id
 
 
-@pytest.mark.skipif(
-    find_missing("bubblewrap") is not None, reason=f"bubblewrap: {find_missing('bubblewrap')}"
-)
+@needs_bubblewrap
 def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(installation, bind, tmp_path):
     with installation.start(processes=2) as service, service.worker():
         reviewer = service.organization("Acme")
@@ -151,3 +151,24 @@ def test_a_claim_of_a_stopped_runner_takes_no_job(installation, bind):
         queue.queue_due()
         time.sleep(2)
         assert models.TestRun.get().state == "waiting"
+
+
+@needs_bubblewrap
+def test_a_waiting_claim_ends_when_its_runner_or_the_service_stops(installation, bind, tmp_path):
+    with installation.start(processes=1) as service:
+        bind(service.database_url)
+        token = RunnerToken.issue(None, "One")[1]
+        runner = Runner(service, token, tmp_path / "jobs")
+        wait_until(lambda: RunnerToken.alive().exists(), "The runner sent no claim.")
+        models.db.close()
+        started = time.monotonic()
+        assert runner.stop() == 0
+        assert time.monotonic() - started < CLAIM_SECONDS / 2
+        client = Client(service.port, Authorization=f"Bearer {token}")
+        with ThreadPoolExecutor(1) as threads:
+            body = CLAIM | {"waitSeconds": CLAIM_SECONDS}
+            claim = threads.submit(client.post, "/v1/runner/jobs/claim", body)
+            time.sleep(1)
+            service.stop()
+            # Later, the service would disconnect it.
+            assert claim.result().status == 204
