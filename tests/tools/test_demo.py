@@ -18,7 +18,7 @@ from schemas.candidate_session import Envelope
 from tests.live.client import Client
 from tests.live.service import children, is_running, wait_until
 from tests.servers import free_port
-from tools.demo import cast, client_events, reviews, tasks
+from tools.demo import cast, client_events, reviews, runner, tasks
 from tools.demo.repository import History
 from tools.demo.work import Plan, Work
 
@@ -98,6 +98,13 @@ def test_the_cast_has_distinct_people_and_reviewers_disagree_where_intended():
         assert (spread >= 2) is (candidate.outcome == "disagreed"), candidate.name
 
 
+def test_without_an_engine_hidden_tests_wait(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with runner.start(1, "psr_unused", tmp_path) as state:
+        assert state == runner.WAITS
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start the demo on a free port, with temporary folders in `tmp_path`."""
@@ -164,7 +171,7 @@ def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo, tmp_path):
     assert [len(rows) for rows in results(admin)] == [25, 22, 13]
     assert_highlights(demo, admin)
     assert_fairness(admin)
-    has_runner = "Hidden tests wait for a runner" not in output
+    has_runner = runner.WAITS not in output
     if has_runner:
         assert_hidden_tests(admin)
     service = children(process.pid)

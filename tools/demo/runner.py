@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.__main__ import PROGRAMS
 from tools.demo.tasks import PROBLEMS
 from tools.scripts.run_with_parent import with_parent
 from tools.scripts.service import HOST, POLL_SECONDS, STOP_SECONDS, Stopped
 
-# bubblewrap needs no images, but runs only programs below /usr.
-ENGINES = ("bubblewrap", "podman", "docker")
+# The engines' programs. bubblewrap needs no images, but runs only programs below /usr.
+PROGRAMS = {"bubblewrap": "bwrap", "podman": "podman", "docker": "docker"}
 TOOLS, TOOLS_PATH = ("python3", "node"), "/usr/local/bin:/usr/bin"
 RUNS = "Hidden tests of the submissions are being run with {}; all results are there within a minute."
 WAITS = "Hidden tests wait for a runner, which needs bubblewrap, podman or docker (docs/runner.md)."
@@ -27,7 +26,7 @@ def start(port: int, token: str, folder: Path) -> Iterator[str]:
     """Run a runner with the first engine that works during the `with` block. Yields a sentence about it."""
     settings = {"RUNNER_URL": f"http://{HOST}:{port}", "RUNNER_TOKEN": token, "RUNNER_TOKEN_FILE": ""}
     settings |= {"RUNNER_FOLDER": f"{folder}/runner", "RUNNER_JOBS": "2"}
-    for engine in filter(_has_tools, ENGINES):
+    for engine in filter(_has_tools, PROGRAMS):
         log = folder / f"runner-{engine}.log"
         with log.open("w") as output:
             process = subprocess.Popen(
