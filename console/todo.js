@@ -43,7 +43,7 @@ const LISTS = [
   {
     name: "stalledTestRuns",
     href: ({ sessionId }) => `#/sessions/${sessionId}?tab=tests`,
-    detail: ({ state, reason }) => (state === "waiting" ? t("runs.stateTexts.waiting") : reason ?? t("todo.unknownError")),
+    detail: ({ state, reason }) => (state === "waiting" ? t("runs.waiting") : reason ?? t("todo.unknownError")),
     time: ({ createdAt }) => ["todo.queued", createdAt],
     actions: (entry) => [link(`#/sessions/${entry.sessionId}?tab=tests`, t("todo.openSession"), entryName(entry))],
   },

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from runner import EngineError
-from runner.cgroups import Cgroups, kill, remove
+from runner.cgroups import Cgroups, kill, remove_all
 from runner.sandboxes import ENVIRONMENT, SCRIPT, SUBMISSION_USER, Running, Sandbox
 from runner.seccomp import ARCHITECTURES, build_filter
 
@@ -88,8 +88,7 @@ class RunningBubblewrap(Running):
         if self.network is not None:
             os.close(self.network)
             self.network = None
-        for group in self.groups:
-            remove(group)
+        remove_all(self.groups)
 
 
 def open_network(process: int | str) -> int | None:

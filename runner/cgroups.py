@@ -6,6 +6,8 @@ Groups are created below the runner's own group, which must be writable: for roo
 import os
 import signal
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from runner import EngineError
@@ -78,9 +80,7 @@ class Cgroups:
         return groups
 
     def clean(self, prefix: str) -> None:
-        for folder in set(self.folders.values()):
-            for group in folder.glob(f"{prefix}-*"):
-                remove(group)
+        remove_all([group for folder in set(self.folders.values()) for group in folder.glob(f"{prefix}-*")])
 
 
 def kill(group: Path) -> None:
@@ -90,6 +90,13 @@ def kill(group: Path) -> None:
             os.kill(int(process), signal.SIGKILL)
     except (FileNotFoundError, ProcessLookupError):
         return
+
+
+def remove_all(groups: Iterable[Path]) -> None:
+    """Remove groups, and afterwards raise the error of one that cannot be removed."""
+    with ExitStack() as stack:
+        for group in groups:
+            stack.callback(remove, group)
 
 
 def remove(group: Path) -> None:

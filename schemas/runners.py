@@ -109,7 +109,7 @@ class ReportedTest(Body):
 
     name = String("`classname::name` in the JUnit XML, or only `name`.", example=EXAMPLE_TEST, required=True)
     outcome = Choice(["passed", "failed", "skipped"], "Outcome.", example="passed", required=True)
-    duration_ms = Integer("Duration in ms.", min=0, max=86_400_000, example=12, attribute="durationMs")
+    duration_ms = Integer("Duration in ms.", min=0, max=86_400_000, example=12)
     output = String("Output.", example="1 passed")
 
 

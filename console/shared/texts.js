@@ -373,7 +373,7 @@ const texts = {
     waiting: "The tests start as soon as a runner is free.",
     noRunner: "No runner is running. Create a token with “flask runner create NAME”, and start a runner with “RUNNER_URL={url} RUNNER_TOKEN=psr_… make runner”, or ask the operator of this service.",
     incomplete: "This result is incomplete: a test has no outcome, or several.",
-    older: "These hidden tests have been replaced or deleted since. Do not compare this result with those of the current tests.",
+    older: "These hidden tests have been replaced or deleted since. Do not compare this result with results of the current tests.",
     inProcess: "In-process: the tests import the submission, which can affect its own result.",
     fields: { runner: "Runner", createdAt: "Requested", finishedAt: "Finished", attempts: "Attempts", submission: "Submission's SHA-256", tests: "Hidden tests' SHA-256", image: "Image" },
     columns: { test: "Test", outcome: "Outcome", time: "Time" },
