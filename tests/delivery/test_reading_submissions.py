@@ -314,7 +314,7 @@ def replace_process(monkeypatch, script):
 def test_a_failing_process_is_tried_three_times(submit, read, reviewer, clock, monkeypatch, script):
     session = submit()
     replace_process(monkeypatch, script)
-    monkeypatch.setattr(submissions, "MAX_SECONDS", 0.3)
+    monkeypatch.setattr(submissions.process, "MAX_SECONDS", 0.3)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert Submission.get().state == "waiting"
         read()
@@ -330,7 +330,7 @@ def test_a_hanging_process_is_killed(submit, read, monkeypatch, tmp_path):
     file = tmp_path / "pid"
     script = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     replace_process(monkeypatch, script)
-    monkeypatch.setattr(submissions, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(submissions.process, "MAX_SECONDS", 0.5)
     read()
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
