@@ -25,24 +25,17 @@ def _bearer(header: str) -> str:
     return credential.strip() if scheme.lower() == "bearer" else ""
 
 
-def _api_token(header: str) -> ApiToken:
-    text = _bearer(header)
-    with credential_throttling.lookup(text):
-        token = ApiToken.authenticate(text)
-        if token is None:
-            raise errors.Unauthenticated()
-    token.record_use()
-    return token
+def _token_lookup(table: type[ApiToken | RunnerToken]) -> Callable[[str], Any]:
+    def lookup(header: str) -> Any:
+        text = _bearer(header)
+        with credential_throttling.lookup(text):
+            token = table.authenticate(text)
+            if token is None:
+                raise errors.Unauthenticated()
+        token.record_use()
+        return token
 
-
-def _runner_token(header: str) -> RunnerToken:
-    text = _bearer(header)
-    with credential_throttling.lookup(text):
-        token = RunnerToken.authenticate(text)
-        if token is None:
-            raise errors.Unauthenticated()
-    token.record_use()
-    return token
+    return lookup
 
 
 def _candidate_key(text: str) -> CandidateKey:
@@ -65,13 +58,13 @@ def _sign_in(secret: str) -> ApiToken:
     return token
 
 
-LOOKUPS: Lookups = {"Authorization": _api_token, "X-API-Key": _candidate_key}
+LOOKUPS: Lookups = {"Authorization": _token_lookup(ApiToken), "X-API-Key": _candidate_key}
 # Candidates' tools send the candidate key in either header (R1, R39).
 CANDIDATE_LOOKUPS: Lookups = {
     "Authorization": lambda header: _candidate_key(_bearer(header)),
     "X-API-Key": _candidate_key,
 }
-RUNNER_LOOKUPS: Lookups = {"Authorization": _runner_token}
+RUNNER_LOOKUPS: Lookups = {"Authorization": _token_lookup(RunnerToken)}
 # The kind of caller in the request log
 _LOGGED = {ApiToken: "reviewer", CandidateKey: "candidate", RunnerToken: "runner"}
 

@@ -19,9 +19,9 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 
 def _prepare_problem(data):
     """Store the files of a problem that the service ships, unless the assessment has a repository of its own."""
-    if data.get("repo_url"):
+    if data.get("repo_url") or not data.get("issue_id"):
         return None
-    return problems.prepare(caller.organization, data.get("issue_id"), store)
+    return problems.prepare(caller.organization, data["issue_id"], store)
 
 
 @blp.post("/assessments")

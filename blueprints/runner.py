@@ -176,9 +176,7 @@ def _export(object_key: str) -> Response:
     """Send a git bundle as a tar of its files."""
     with ExitStack() as stack, tempfile.TemporaryFile() as bundle:
         output = stack.enter_context(tempfile.TemporaryFile())
-        for chunk in store().chunks(object_key):
-            bundle.write(chunk)
-        bundle.seek(0)
+        store().copy_to_file(object_key, bundle)
         export_files(bundle, output)
         response = Response(iter(partial(output.read, CHUNK_BYTES), b""))
         response.call_on_close(stack.pop_all().close)

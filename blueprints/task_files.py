@@ -10,7 +10,7 @@ import errors
 from access import audit, auth, caller, concurrency, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found, store
-from models import ApiToken, Assessment, Issue, TaskCheck, TaskFile, TestRun
+from models import ApiToken, Assessment, Issue, TaskCheck, TaskFile
 from models.tasks import queue
 from models.tasks.files import REFERENCE, REPOSITORY, TESTS
 from ops import task_files
@@ -147,7 +147,7 @@ def _add_check(noun: str) -> None:
         "Names the tests that count, and the reason why the task is not ready.",
     )
     def get(**ids):
-        return _describe(or_not_found(TaskCheck.latest(_find_own(ids).id)))
+        return {"check": or_not_found(TaskCheck.latest(_find_own(ids).id))}
 
     @blp.post(path)
     @auth.required(ApiToken, scope="write")
@@ -162,12 +162,7 @@ def _add_check(noun: str) -> None:
         "once the task is ready.",
     )
     def start(**ids):
-        return _describe(queue.start_check(_find_own(ids)))
-
-
-def _describe(check: TaskCheck) -> dict[str, Any]:
-    columns = {name: getattr(check, name) for name in test_runs.TaskCheck().fields if name != "runs"}
-    return {"check": columns | {"runs": list(TestRun.of_check(check))}}
+        return {"check": queue.start_check(_find_own(ids))}
 
 
 for _model, _noun in ((Assessment, "assessment"), (Issue, "issue")):

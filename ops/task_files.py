@@ -97,8 +97,7 @@ def _write_patched(source: IO[bytes], owner_id: Any, storage: Storage, output: I
     release_connection()
     patch = ReferencePatch(source.read())
     with TemporaryFile() as bundle, TemporaryFile() as exported:
-        bundle.writelines(storage.chunks(current.object_key))
-        bundle.seek(0)
+        storage.copy_to_file(current.object_key, bundle)
         process.export_files(bundle, exported)
         with tarfile.open(fileobj=exported, mode="r:") as archive:
             entries = [entry for entry in archive if entry.isreg() and entry.name in patch.paths]

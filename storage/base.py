@@ -116,6 +116,11 @@ class Storage(ABC):
             digest.update(chunk)
         return size, digest.hexdigest()
 
+    def copy_to_file(self, object_key: str, file: IO[bytes]) -> None:
+        """Write the object to an empty file, and return to the file's start."""
+        file.writelines(self.chunks(object_key))
+        file.seek(0)
+
     def _require_size(self, object_key: str) -> None:
         if self.size(object_key) > MAX_BUNDLE_BYTES:
             raise TooLarge("The bundle is larger than 128 MiB.")

@@ -180,7 +180,7 @@ def make_job(organization: Organization) -> models.TestRun:
     """Create a running job, whose lease has expired."""
     issue = make_issue(organization)
     make_task(issue)
-    job = models.TestRun.of_check(queue.start_check(issue)).first()
+    job = queue.start_check(issue).runs.first()
     job.update_columns(state="running", attempts=1)
     return job
 

@@ -101,11 +101,9 @@ def _copy_bundle(submission: Submission, storage: Storage, file: IO[bytes]) -> N
     try:
         if storage.size_and_sha256(object_key) != (submission.size, submission.sha256):
             raise NotAsReceived()
-        for chunk in storage.chunks(object_key):
-            file.write(chunk)
+        storage.copy_to_file(object_key, file)
     except (NotFound, TooLarge):
         raise NotAsReceived() from None
-    file.seek(0)
 
 
 def run(bundle: IO[bytes], output: IO[bytes], base: str | None) -> None:

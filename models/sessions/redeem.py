@@ -51,7 +51,7 @@ def _start(key: CandidateKey) -> Session:
     now = clock.now()
     owners = {"organization": key.organization_id, "assessment": key.assessment_id}
     times = {"created_at": now, "closes_at": _close_deadline(key, now), "task_read_at": key.task_read_at}
-    repository = TaskFile.current(key.assessment_id).where(TaskFile.kind == REPOSITORY).get_or_none()
+    repository = TaskFile.find(key.assessment_id, REPOSITORY)
     # 256 bits: the URL is the only credential of a clone.
     token = secrets.token_urlsafe(32) if repository else None
     hosted = {"repository": repository, "repository_token": token}

@@ -27,6 +27,8 @@ class TaskCheck(ProtectedModel):
     )
 
     tests_id: Any
+    # The check's test runs, and those of the submissions that it defines the tests of; a Peewee query.
+    testrun_set: Any
     organization = peewee.ForeignKeyField(Organization)
     owner_id = peewee.UUIDField(index=True)
     repository = peewee.ForeignKeyField(TaskFile)
@@ -49,6 +51,12 @@ class TaskCheck(ProtectedModel):
         """Return the latest check if the task is ready: it succeeded, and its files are the current ones."""
         check = cls.latest(owner_id)
         return check if check and check.state == READY and check.is_current else None
+
+    @property
+    def runs(self) -> Any:
+        """Select the check's own runs: on the repository, then on the reference solution."""
+        runs = self.testrun_set
+        return runs.where(runs.model.session.is_null()).order_by(runs.model.id)
 
     @property
     def is_current(self) -> bool:

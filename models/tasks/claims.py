@@ -155,13 +155,13 @@ def _store(run: TestRun, **columns: Any) -> None:
             counts = {"passed": run.passed_count, "total": run.total_count}
             payload = run.session.ids | {"testRunId": run.id, "state": run.state} | counts
             FeedEvent.publish(run.organization_id, "test_run.finished", payload)
-    elif not TestRun.of_check(run.task_check).where(TestRun.pending()).exists():
+    elif not run.task_check.runs.where(TestRun.pending()).exists():
         _finish_check(run.task_check)
 
 
 def _finish_check(check: TaskCheck) -> None:
     """Store a locked check's result after its last run."""
-    base, *references = TestRun.of_check(check)
+    base, *references = check.runs
     names = unstable = None
     state = checks.NOT_READY
     if failed := [run for run in (base, *references) if run.state == FAILED]:

@@ -78,11 +78,6 @@ class TestRun(ProtectedModel, ErasedWithSession):
         return runs.order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
-    def of_check(cls, check: TaskCheck) -> Query:
-        """Select a check's runs: on the repository, then on the reference solution."""
-        return cls.select().where(cls.task_check == check, cls.purpose != SUBMISSION).order_by(cls.id)
-
-    @classmethod
     def pending(cls) -> Any:
         """Return the condition that a run has not ended."""
         return cls.state.in_((WAITING, RUNNING))
