@@ -48,8 +48,8 @@ def run(arguments: tuple[str, ...], source: IO[bytes], output: IO[bytes]) -> Non
 def build(archive: IO[bytes], format: str, output: IO[bytes]) -> str:
     """Write a git bundle with the archive's files in one commit without parents. Return the commit's id.
 
-    The files are those of a git bundle's HEAD, or of a zip or tar archive. If all of an archive's files are in one
-    folder, as in GitHub's downloads, this folder is the root. Equal files result in an equal commit.
+    Of a git bundle, commits the files of HEAD. If all of a zip or tar archive's files are in one folder, as in GitHub's
+    downloads, this folder is the root. Equal files result in an equal commit.
 
     Raises Unreadable, and OSError if the disk is full.
 

@@ -35,7 +35,7 @@ _REPOSITORY_COLUMNS = ("repo_commit", "repo_subdir", "setup_instructions")
 
 
 class ShippedProblem(NamedTuple):
-    """What an assessment gets from a problem that the service ships (ops/problems.py)."""
+    """A shipped problem's files, rubric and time limit, for a new assessment (ops/problems.py)."""
 
     files: list[NewFile]
     rubric: dict[str, Any]

@@ -33,7 +33,7 @@ def _position(value: str, names: Sequence[str]) -> Sort:
     return Sort(f"CASE {value} {cases} END")
 
 
-# From the run that results show. Runs of older tests are not compared with those of the current ones.
+# From the run that results show. Excludes runs of older tests, which cannot be compared.
 _HIDDEN_TESTS = """(
         SELECT {value} FROM test_runs r JOIN task_files f ON f.id = r.tests_id AND f.replaced_at IS NULL
         WHERE r.id = s.hidden_run_id AND r.session_id = s.id AND r.state IN {states}

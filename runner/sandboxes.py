@@ -30,7 +30,7 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "
 
 @dataclass(frozen=True)
 class Sandbox:
-    """One command and its surroundings. `limits` are those of tests.json."""
+    """A command to run in a sandbox: its user, files and `limits`, as in tests.json."""
 
     name: str
     command: str

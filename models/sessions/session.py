@@ -250,7 +250,7 @@ class Session(ProtectedModel):
 
     @property
     def tests_passed_source(self) -> str | None:
-        """Who ran the tests behind `tests_passed` (R51)."""
+        """The source of `tests_passed` (R51)."""
         if self.tests_passed is None:
             return None
         return "candidate" if self.tests_passed_count is None else "team"

@@ -78,7 +78,7 @@ def unpack(response):
     return pack
 
 
-def refused(response, status):
+def text_of(response, status):
     """Return the text of a rejection, which git shows."""
     assert (response.status_code, response.mimetype) == (status, "text/plain")
     return response.text
@@ -126,19 +126,19 @@ def test_malformed_requests_are_rejected(anonymous, session, body):
 
 def test_large_bodies_are_rejected(anonymous, session):
     path, large = f"{path_of(session)}/git-upload-pack", b"0" * (MAX_BODY_BYTES + 1)
-    assert refused(anonymous.request("POST", path, data=large), 413)
+    assert text_of(anonymous.request("POST", path, data=large), 413)
     headers = {"Content-Encoding": "gzip"}
-    assert refused(anonymous.request("POST", path, data=gzip.compress(large), headers=headers), 413)
-    assert refused(anonymous.request("POST", path, data=b"no gzip", headers=headers), 400)
+    assert text_of(anonymous.request("POST", path, data=gzip.compress(large), headers=headers), 413)
+    assert text_of(anonymous.request("POST", path, data=b"no gzip", headers=headers), 400)
 
 
 def test_pushes_are_rejected_with_the_way_to_submit(anonymous, session):
-    assert refused(advertise(anonymous, session, "git-receive-pack"), 403) == f"{READ_ONLY}\n"
+    assert text_of(advertise(anonymous, session, "git-receive-pack"), 403) == f"{READ_ONLY}\n"
 
 
 def assert_unavailable(caller, session):
-    assert refused(advertise(caller, session), 404) == f"{NOT_FOUND}\n"
-    assert refused(fetch(caller, session, None, b"done"), 404) == f"{NOT_FOUND}\n"
+    assert text_of(advertise(caller, session), 404) == f"{NOT_FOUND}\n"
+    assert text_of(fetch(caller, session, None, b"done"), 404) == f"{NOT_FOUND}\n"
 
 
 def test_an_unknown_token_is_not_found(anonymous, session):
@@ -174,10 +174,10 @@ def test_an_erasure_ends_access(anonymous, reviewer, session):
 def test_a_lost_or_damaged_object_is_unavailable(anonymous, session, stored, content):
     whole = stored.read_bytes()
     stored.unlink() if content is None else stored.write_bytes(content)
-    assert "cannot be read right now" in refused(advertise(anonymous, session), 503)
-    assert "cannot be read right now" in refused(fetch(anonymous, session, None, b"done"), 503)
+    assert "cannot be read right now" in text_of(advertise(anonymous, session), 503)
+    assert "cannot be read right now" in text_of(fetch(anonymous, session, None, b"done"), 503)
     stored.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert refused(advertise(anonymous, session), 503)
+    assert text_of(advertise(anonymous, session), 503)
     stored.write_bytes(whole)
     assert advertise(anonymous, session).status_code == 200
 
