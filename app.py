@@ -36,7 +36,7 @@ API_BLUEPRINTS = (
     "blueprints.issues",
     "blueprints.rubrics",
     "blueprints.org",
-    "blueprints.runners",
+    "blueprints.tasks.runners",
     "blueprints.people",
     "blueprints.sign_in",
     "blueprints.webhooks",
@@ -47,9 +47,9 @@ API_BLUEPRINTS = (
     "blueprints.workspace",
     "blueprints.candidate_client",
     "blueprints.submissions",
-    "blueprints.task_files",
-    "blueprints.test_runs",
-    "blueprints.runner",
+    "blueprints.tasks.files",
+    "blueprints.tasks.test_runs",
+    "blueprints.tasks.runner",
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents
@@ -98,7 +98,7 @@ def create_app(settings: config.Config | None = None) -> Flask:
     for name in API_BLUEPRINTS:
         app.register_blueprint(import_module(name).blp, url_prefix="/v1")
     app.register_blueprint(import_module("blueprints.docs").blp)
-    app.register_blueprint(import_module("blueprints.git").blp)
+    app.register_blueprint(import_module("blueprints.tasks.git").blp)
     app.register_blueprint(import_module("console.blueprint").blp)
     app.register_blueprint(import_module("oidc").blp)
     # Needed to record model calls. Without `rules.agents`, the proxy only forwards them.

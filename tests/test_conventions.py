@@ -323,8 +323,8 @@ def test_blueprints_are_registered():
         for file in SOURCES
         if top(file) == "blueprints" and "\nblp = Blueprint(" in file.read_text("utf-8")
     ]
-    registered = {*API_BLUEPRINTS, "blueprints.docs", "blueprints.git", "blueprints.metrics"}
-    assert {f"blueprints.{file.stem}" for file in files} <= registered, (
+    registered = {*API_BLUEPRINTS, "blueprints.docs", "blueprints.tasks.git", "blueprints.metrics"}
+    assert {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files} <= registered, (
         "Add these to API_BLUEPRINTS in app.py."
     )
 

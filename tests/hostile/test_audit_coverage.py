@@ -54,7 +54,7 @@ def test_every_changing_operation_is_recorded_once(world):
     served = world.served()
     not_served = {action_of(operation) for operation in CHANGING if operation not in served}
     # See test_a_bundle_upload_is_recorded, tests/access/test_sign_ins.py, and in tests/blueprints/ test_submissions.py,
-    # test_task_files.py and test_test_runs.py.
+    # tasks/test_files.py and tasks/test_test_runs.py.
     task_files = {
         f"{verb}{kind}"
         for verb in ("receiveAssessment", "receiveIssue", "deleteIssue")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from blueprints.git import NOT_FOUND, READ_ONLY
+from blueprints.tasks.git import NOT_FOUND, READ_ONLY
 from tests.live.candidate_machine import git, needs_programs
 from tests.live.cast import make_keys, start_session
 

@@ -126,7 +126,7 @@ def test_in_process_tests_copy_all_files_by_default(reviewer, path):
 
 
 def test_documented_settings_are_valid():
-    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "tasks.md").read_text(encoding="utf-8")
     settings = [json.loads(block) for block in re.findall("(?s)```json\n(.*?)```", page)]
     assert [TestSettings().load(each)["serve"] is None for each in settings] == [False, True]
 

@@ -8,7 +8,7 @@ from callers import Caller
 from factories import make_assessment, make_key, make_repository, make_session
 from response_checks import body_of
 
-from blueprints.git import NOT_FOUND, READ_ONLY
+from blueprints.tasks.git import NOT_FOUND, READ_ONLY
 from delivery.worker.submissions import read_due
 from models import Session, sessions
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git
