@@ -13,7 +13,7 @@ import pytest
 
 import models
 from models import FeedEvent, LedgerEntry, RunnerToken, sessions
-from models.tasks import queue
+from models.tasks import claims, queue
 from runner.client import CLAIM_SECONDS
 from tests.live.cast import Candidate, make_assessment, make_keys, pack
 from tests.live.client import Client, call
@@ -104,13 +104,20 @@ def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(
 
         bind(service.database_url)
         runs = list(models.TestRun.select().where(models.TestRun.purpose == "submission"))
-        assert {str(run.session_id): run.passed_count for run in runs} == passed
-        assert Counter(run.state for run in runs) == {"finished": jobs}
+        assert len(runs) == jobs
+        # A job that was lost in each of its attempts has failed. Each kill loses up to two.
+        failed = [run for run in runs if run.state == "failed"]
+        assert len(failed) <= 2 * KILLS // claims.MAX_ATTEMPTS
+        assert {(run.attempts, run.reason) for run in failed} <= {(claims.MAX_ATTEMPTS, claims.STOPPED)}
+        finished = {str(run.session_id): run.passed_count for run in runs if run.state == "finished"}
+        for run in failed:
+            del passed[str(run.session_id)]
+        assert finished == passed
         assert {session.hidden_run_id for session in models.Session.select()} == {run.id for run in runs}
         entries = LedgerEntry.select().where(LedgerEntry.kind == "test_runs", LedgerEntry.reason == "ended")
         assert set(Counter(entry.subject for entry in entries).values()) == {1}
         assert FeedEvent.select().where(FeedEvent.type == "test_run.finished").count() == jobs
-        assert sum(run.attempts > 1 for run in runs) >= KILLS // 2
+        assert sum(run.attempts - 1 for run in runs) >= KILLS // 2
         models.db.close()
         assert "No differences" in service.flask("ledger", "verify")
 
