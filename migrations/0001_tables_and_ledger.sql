@@ -408,6 +408,7 @@ CREATE TABLE candidate_keys (
     decision_reason TEXT,
     decided_at {timestamp},
     decided_by_id {uuid} REFERENCES api_tokens (id),
+    decision_finding_reason TEXT,
     updated_at {timestamp}
 );
 CREATE UNIQUE INDEX candidatekey_key ON candidate_keys (key);
@@ -604,7 +605,8 @@ CREATE TABLE scores (
     reviewer_id {uuid} NOT NULL REFERENCES api_tokens (id),
     reason TEXT,
     withdrawn_at {timestamp},
-    withdrawal_reason TEXT
+    withdrawal_reason TEXT,
+    independent {boolean} NOT NULL
 );
 CREATE INDEX score_rubric_version_id ON scores (rubric_version_id);
 CREATE INDEX score_reviewer_id ON scores (reviewer_id);
@@ -620,6 +622,44 @@ CREATE TABLE completed_scorings (
 );
 CREATE INDEX completedscoring_user_id ON completed_scorings (user_id);
 CREATE UNIQUE INDEX completedscoring_session_id_user_id ON completed_scorings (session_id, user_id);
+
+CREATE TABLE score_reveals (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    assessment_id {uuid} NOT NULL REFERENCES assessments (id),
+    session_id {uuid} REFERENCES sessions (id),
+    user_id {uuid} NOT NULL REFERENCES users (id)
+);
+CREATE INDEX scorereveal_session_id ON score_reveals (session_id);
+CREATE INDEX scorereveal_user_id ON score_reveals (user_id);
+CREATE UNIQUE INDEX scorereveal_assessment_id_user_id_session_id ON score_reveals (assessment_id, user_id, session_id);
+
+CREATE TABLE assignments (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    ledger_salt {bytes} NOT NULL,
+    ledger_version INTEGER NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    user_id {uuid} NOT NULL REFERENCES users (id),
+    assigned_by_id {uuid} NOT NULL REFERENCES api_tokens (id),
+    due_at {timestamp},
+    removed_at {timestamp}
+);
+CREATE INDEX assignment_session_id ON assignments (session_id);
+CREATE INDEX assignment_user_id ON assignments (user_id);
+CREATE INDEX assignment_assigned_by_id ON assignments (assigned_by_id);
+
+CREATE TABLE notes (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    session_id {uuid} NOT NULL REFERENCES sessions (id),
+    author_id {uuid} NOT NULL REFERENCES api_tokens (id),
+    text TEXT NOT NULL
+);
+CREATE INDEX note_author_id ON notes (author_id);
+CREATE INDEX note_session_id_id ON notes (session_id, id);
 
 CREATE TABLE submissions (
     id {uuid} NOT NULL PRIMARY KEY,

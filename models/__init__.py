@@ -20,6 +20,9 @@ from models.ledger.protection import LedgerEntry, ProtectedModel
 from models.new_organizations import create_organization
 from models.orgs import ApiToken, Organization, User
 from models.privacy import DailyTask, Erasure
+from models.review.assignments import Assignment
+from models.review.notes import Note
+from models.review.reveals import ScoreReveal
 from models.rubrics import Rubric, RubricVersion
 from models.scores import CompletedScoring, Score
 from models.service_secrets import ServiceSecret, service_secret

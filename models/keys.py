@@ -50,7 +50,7 @@ class CandidateKey(ProtectedModel):
 
     protected = (
         *("organization", "assessment", "key", "created_at", "extra_minutes", "time_multiplier_thousandths"),
-        *("decision", "decision_reason", "decided_at", "decided_by", "erased_at"),
+        *("decision", "decision_reason", "decided_at", "decided_by", "erased_at", "decision_finding_reason"),
     )
     session_link = ("id", "key_id")
     # Keys are generated in bulk, without entries.
@@ -62,6 +62,7 @@ class CandidateKey(ProtectedModel):
             "extra_minutes",
             "time_multiplier_thousandths",
             "erased_at",
+            "decision_finding_reason",
         )
     )
     untracked_columns = frozenset({"reminded_at", "task_read_at", "bounced", "ledger_version"})
@@ -95,6 +96,7 @@ class CandidateKey(ProtectedModel):
     decision_reason = peewee.TextField(null=True)
     decided_at = TimestampField(null=True)
     decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
+    decision_finding_reason = peewee.TextField(null=True)
     updated_at = TimestampField(null=True)
 
     class Meta:
@@ -204,8 +206,11 @@ class CandidateKey(ProtectedModel):
     def erase_personal_data(cls, key: "CandidateKey", session: Any) -> int:
         """Remove name, email and other personal data, and revoke the locked key."""
         now = clock.now()
-        names = "invitation_data metadata decision_reason extra_minutes time_multiplier_thousandths erasure_dismissal"
-        columns = cls.identity(None, None) | dict.fromkeys(names.split())
+        names = (
+            *("invitation_data", "metadata", "decision_reason", "decision_finding_reason"),
+            *("extra_minutes", "time_multiplier_thousandths", "erasure_dismissal"),
+        )
+        columns = cls.identity(None, None) | dict.fromkeys(names)
         columns |= {"revoked_at": key.revoked_at or now, "erased_at": now, "task_read_at": None}
         return key.record_change("erased", **columns)
 

@@ -28,7 +28,7 @@ class Score(ProtectedModel, ErasedWithSession):
     personal_data = PersonalData("scores", None)
     protected = (
         *("session", "criterion", "rubric_version", "value", "comment", "evidence", "reviewer", "reason"),
-        *("withdrawn_at", "withdrawal_reason", "created_at"),
+        *("withdrawn_at", "withdrawal_reason", "created_at", "independent"),
     )
     parent = "session"
     session_link = ("session_id", "id")
@@ -45,6 +45,7 @@ class Score(ProtectedModel, ErasedWithSession):
     reason = peewee.TextField(null=True)
     withdrawn_at = TimestampField(null=True)
     withdrawal_reason = peewee.TextField(null=True)
+    independent = peewee.BooleanField(default=True)
 
     class Meta:
         indexes = ((("session", "id"), False),)
