@@ -292,7 +292,8 @@ base=$(git rev-parse -q --verify refs/proofstone/base) || base=
 # Commit all files on top of the current commit, using a separate index.
 printf 'Packing your work ...\n'
 index=$(git rev-parse --git-path index)
-[ ! -f "$index" ] || cp "$index" "$work/index"
+# Git compares the index's time with the files' to find changes within the same second.
+[ ! -f "$index" ] || cp -p "$index" "$work/index"
 GIT_INDEX_FILE=$work/index
 export GIT_INDEX_FILE
 # Git adds a nested repository's files only if the index contains one of them. `git add` removes this one.

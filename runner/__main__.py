@@ -77,11 +77,10 @@ def create_folder(options: argparse.Namespace) -> tuple[Path, IO[str], Engine]:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                create_engine((left / "engine").read_text(), "", options).clean(f"{PREFIX}-{left.name}")
+                create_engine(left.name.partition("-")[0], "", options).clean(f"{PREFIX}-{left.name}")
                 shutil.rmtree(left)
-        folder = base / secrets.token_hex(4)
+        folder = base / f"{options.engine}-{secrets.token_hex(4)}"
         folder.mkdir()
-        (folder / "engine").write_text(options.engine)
         lock = (folder / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     return folder, lock, create_engine(options.engine, f"{PREFIX}-{folder.name}", options)

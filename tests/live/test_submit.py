@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, k
     assert git(workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
     assert git(workspace, "rev-parse", "refs/proofstone/submission^") == before[1]
     assert (state["status"], state["submission"]["format"]) == ("completed", "git")
+
+
+def test_submit_sends_a_change_of_equal_size_in_the_same_second(machine, key):
+    machine.prepare(key)
+    file, index = machine.workspace / "orders.py", machine.workspace / ".git/index"
+
+    def changed_in_one_second() -> bool:
+        second = int(time.time())
+        file.write_text("print(2)\n")
+        git(machine.workspace, "add", "orders.py")
+        file.write_text("print(3)\n")
+        return second == int(index.stat().st_mtime) == int(file.stat().st_mtime)
+
+    wait_until(changed_in_one_second, "Each change took more than a second.")
+    wait_until(lambda: int(time.time()) > int(file.stat().st_mtime), "The second did not end.")
+    assert machine.submit().returncode == 0
+    assert git(machine.workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
 
 
 def test_submit_shows_why_work_cannot_be_read_and_keeps_the_session_open(machine, empty_key, service):
