@@ -18,8 +18,8 @@ blp = Blueprint("Assessments", __name__, description="Tasks that candidates are 
 
 
 def _prepare_problem(data):
-    """Store the files of a problem that the service ships, unless the assessment has a repository of its own."""
-    if data.get("repo_url") or not data.get("issue_id"):
+    """Store the files of a problem that the service ships, unless the assessment gets others."""
+    if data.get("repo_url") or data.get("template_id") or not data.get("issue_id"):
         return None
     return problems.prepare(caller.organization, data["issue_id"], store)
 
@@ -38,11 +38,11 @@ def create_assessment(data, prepared):
     """Create an assessment
 
     Counts toward the plan's monthly quota. An omitted brief or repository is copied from the issue, also a hosted
-    repository with its hidden tests and reference solution, which are then checked. Later changes to the issue do not
-    affect the assessment.
+    repository with its hidden tests and reference solution, which are then checked. `templateId` copies these from
+    another assessment. Later changes to the issue or the template do not affect the assessment.
     """
     created = Assessment.create_within_quota(caller, prepared, **data)
-    if created.issue_id:
+    if created.issue_id or data.get("template_id"):
         with suppress(TaskIncomplete):
             queue.start_check(created)
     return {"assessment": find(Assessment, created.id)}

@@ -114,11 +114,11 @@ class Assessment(ProtectedModel):
     ) -> "Assessment":
         """Create an assessment if the monthly quota allows it.
 
-        It gets the files of the issue's task, unless `repo_url` is another repository.
+        It gets the files of the template's or the issue's task, unless `repo_url` is another repository.
 
         shipped -- the issue's files, rubric and time limit, if it is a problem that the service ships
 
-        Raises Invalid for an unknown issue or rubric (R8) or a missing brief, and QuotaExceeded (R10).
+        Raises Invalid for an unknown issue, rubric or template (R8) or a missing brief, and QuotaExceeded (R10).
         """
         organization = token.organization
         with db.atomic():
@@ -126,11 +126,14 @@ class Assessment(ProtectedModel):
             organization.lock()
             issue = find_referenced(Issue.visible_to(token), values.pop("issue_id", None), "issueId")
             rubric = find_referenced(Rubric.visible_to(token), values.pop("rubric_id", None), "rubricId")
+            template = find_referenced(cls.visible_to(token), values.pop("template_id", None), "templateId")
             if shipped:
                 rubric = rubric or Rubric.find_or_create(organization, **shipped.rubric)
                 values = {"time_limit_minutes": shipped.time_limit_minutes} | values
             repo_url = values.get("repo_url")
-            values = _issue_columns(issue, repo_url) | values
+            task = template or issue
+            shares_task = task is not None and repo_url in (None, task.repo_url)
+            values = _issue_columns(issue, with_repository=shares_task and not template) | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
             used = cls.used_this_month(organization)
@@ -139,8 +142,8 @@ class Assessment(ProtectedModel):
             assessment = cls.create(organization=organization, issue=issue, rubric=rubric, **values)
             for file in shipped.files if shipped else ():
                 TaskFile.add(organization, assessment.id, file)
-            if issue and repo_url in (None, issue.repo_url):
-                TaskFile.share(issue, assessment)
+            if shares_task:
+                TaskFile.share(task, assessment)
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
 
@@ -209,8 +212,8 @@ class Assessment(ProtectedModel):
         return assessment
 
 
-def _issue_columns(issue: Issue | None, repo_url: str | None) -> dict[str, Any]:
+def _issue_columns(issue: Issue | None, with_repository: bool) -> dict[str, Any]:
     if issue is None:
         return {}
-    repository = ("repo_url", *_REPOSITORY_COLUMNS) if repo_url in (None, issue.repo_url) else ()
+    repository = ("repo_url", *_REPOSITORY_COLUMNS) if with_repository else ()
     return {name: getattr(issue, name) for name in ("task_brief", *repository)}

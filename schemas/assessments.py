@@ -71,6 +71,9 @@ class NewAssessment(Body):
         max=50_000,
     )
     issue_id = Reference("An issue in the problem library. Provides taskBrief and the repository if omitted.")
+    template_id = Reference(
+        "An assessment whose hosted repository, hidden tests and reference solution are copied."
+    )
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA)
     time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)

@@ -99,7 +99,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   }
 
   async function save() {
-    const saved = assessment ? await updateAssessment(form, assessment, { etag, hasStarted }) : await createAssessment(form, problem.issue);
+    const saved = assessment ? await updateAssessment(form, assessment, { etag, hasStarted }) : await createAssessment(form, problem.issue, template);
     storeDraft(me, draftName);
     toast(t(assessment ? "assessmentForm.saved" : "assessmentForm.created", { title: saved.title }));
     go(`/assessments/${saved.id}${!assessment && saved.repository ? "/task" : ""}`);
@@ -111,9 +111,9 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   }
 }
 
-async function createAssessment(form, issue) {
+async function createAssessment(form, issue, template) {
   const values = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
-  const body = issue ? { ...values, issueId: issue.id } : values;
+  const body = { ...values, ...(issue && { issueId: issue.id }), ...(template && { templateId: template.id }) };
   return (await api.post("/v1/assessments", body)).assessment;
 }
 

@@ -15,7 +15,9 @@ const LISTS = [
 /** Build a preview of the invitation page and the task. `values` are the assessment's fields. */
 export function candidatePreview(values, { issue, orgName, disclosure }) {
   const expiry = new Date(Date.now() + (values.expiresInDays || 7) * DAY_MS).toISOString();
-  const limit = values.timeLimitMinutes ? formatDuration(values.timeLimitMinutes * 60) : t("common.none");
+  // The problems that the service ships set a limit.
+  const noLimit = t(issue?.isCatalog && !issue.repoUrl ? "preview.limitOfProblem" : "common.none");
+  const limit = values.timeLimitMinutes ? formatDuration(values.timeLimitMinutes * 60) : noLimit;
   const brief = values.taskBrief ?? issue?.taskBrief;
   return [
     h("p", { class: "company" }, orgName),

@@ -6,7 +6,7 @@ import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 // Each part is the module `<part>.js`.
-const PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
+const PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
 
 export async function show(main, { part = PARTS[0] }, context) {
   const isKnown = PARTS.includes(part);

@@ -199,6 +199,7 @@ const texts = {
     noTitle: "Title",
     role: "Role",
     timeLimit: "Time limit",
+    limitOfProblem: "The problem's",
     startBy: "Start by",
     recorded: "Recording",
     task: "Candidate's task",
@@ -1125,6 +1126,7 @@ const texts = {
     parts: {
       people: "People",
       tokens: "API tokens",
+      runners: "Runners",
       webhooks: "Webhooks",
       candidates: "Candidate information",
       retention: "Retention",
@@ -1216,6 +1218,16 @@ const texts = {
     revokeText: "Programs that use it stop working immediately. This cannot be undone.",
     revokeCurrent: "You are signed in with it and will be signed out. This cannot be undone.",
     revoked: "“{name}” has been revoked.",
+  },
+  runners: {
+    create: "Create a runner's token",
+    text: "A runner tests submissions with hidden tests, on a machine of its own. Its token can do nothing else.",
+    emptyTitle: "No runners",
+    empty: "Create a token, then start a runner with it. Submissions wait for a runner to test them.",
+    nameHint: "The machine, such as “Test machine 1”.",
+    running: "Running",
+    createdText: "On the runner's machine: RUNNER_URL={url} RUNNER_TOKEN=… make runner",
+    revokeText: "The runner stops, and its jobs run again elsewhere. This cannot be undone.",
   },
   webhooks: {
     create: "Add a webhook",

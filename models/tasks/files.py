@@ -28,9 +28,9 @@ class TaskFile(ProtectedModel):
     """A version of an assessment's or problem's repository, hidden tests or reference solution.
 
     `owner_id` is the assessment's or the problem's id. `replaced_at` is None for the current version. `sha256` is the
-    stored object's: a git bundle with one commit for a repository, otherwise a gzip-compressed tar. An assessment's
-    files can share their objects with its problem's. `commit_id` is a repository's commit, `settings` the hidden tests'
-    `tests.json`, `file_count` the number of a tar's files.
+    stored object's: a git bundle with one commit for a repository, otherwise a gzip-compressed tar. Files of several
+    owners can share an object. `commit_id` is a repository's commit, `settings` the hidden tests' `tests.json`,
+    `file_count` the number of a tar's files.
 
     Changes lock the organization: two rows with the same object must not be deleted at the same time.
     """
@@ -99,9 +99,9 @@ class TaskFile(ProtectedModel):
         return cls.create(organization=organization, owner_id=owner_id, **new.columns)
 
     @classmethod
-    def share(cls, problem: Model, assessment: Model) -> None:
-        """Give a new assessment its problem's files, after the organization is locked."""
-        for file in cls.current(problem.id):
+    def share(cls, source: Model, assessment: Model) -> None:
+        """Give a new assessment the files of a problem or another assessment, after the organization is locked."""
+        for file in cls.current(source.id):
             columns = {name: getattr(file, name) for name in cls.protected if name != "created_at"}
             cls.create(**columns | {"owner_id": assessment.id})
 

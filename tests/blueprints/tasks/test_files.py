@@ -264,12 +264,29 @@ def test_an_assessment_shares_its_problems_files(app, clock, reviewer, problem, 
     assert stored(store) == 0
 
 
-def test_an_assessment_from_a_complete_problem_is_checked(reviewer, problem):
-    upload_all(reviewer, f"/v1/issues/{problem.id}")
-    body = {"title": "A", "role": "B", "issueId": str(problem.id)}
+@pytest.mark.parametrize("source", ["issueId", "templateId"])
+def test_an_assessment_from_a_complete_task_is_checked(reviewer, problem, assessment, source):
+    path, source_id = {
+        "issueId": (f"/v1/issues/{problem.id}", problem.id),
+        "templateId": (f"/v1/assessments/{assessment.id}", assessment.id),
+    }[source]
+    upload_all(reviewer, path)
+    body = {"title": "A", "role": "B", "taskBrief": "C", source: str(source_id)}
     assessment = body_of(reviewer.post("/v1/assessments", body), 201)["assessment"]
     check = body_of(reviewer.get(f"/v1/assessments/{assessment['id']}/tests/check"))["check"]
     assert (check["state"], len(check["runs"])) == ("running", 6)
+
+
+def test_a_templates_files_replace_the_problems_repository(app, clock, reviewer, problem, assessment, store):
+    body_of(reviewer.patch(f"/v1/issues/{problem.id}", {"repoUrl": "https://example.com/a"}))
+    path = f"/v1/assessments/{assessment.id}"
+    body_of(put(reviewer, f"{path}/repository", pack(FILES)))
+    body = {"title": "A", "role": "B", "issueId": str(problem.id), "templateId": str(assessment.id)}
+    created = body_of(reviewer.post("/v1/assessments", body), 201)["assessment"]
+    assert (created["repoUrl"], created["repository"] is not None) == (None, True)
+    body_of(reviewer.delete(path))
+    remove_unused(app, store, clock)
+    assert stored(store) == 1
 
 
 def test_an_assessment_with_its_own_url_shares_nothing(reviewer, problem, store):

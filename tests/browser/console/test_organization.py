@@ -69,6 +69,23 @@ def test_a_tokens_secret_is_shown_once_and_revoking_disables_it(open_console, si
     assert visit.is_clean()
 
 
+def test_an_admin_creates_and_revokes_a_runners_token(open_console, site, team):
+    visit = open_console(team, "/organization/runners")
+    press(visit, "Create a runner's token")
+    visit.page.get_by_label("Name").fill("Test machine 1")
+    press(visit, "Create")
+    secret = visit.page.get_by_role("textbox", name="Secret").input_value()
+    press(visit, "Close")
+    runner = Client(site.port, Authorization=f"Bearer {secret}")
+    claim = {"runner": "machine", "engine": "podman"}
+    assert runner.post("/v1/runner/jobs/claim", claim).status == 204
+    press(visit, "Revoke: Test machine 1")
+    press(visit, "Revoke")
+    assert visit.shows("No runners")
+    assert runner.post("/v1/runner/jobs/claim", claim).status == 401
+    assert visit.is_clean()
+
+
 def test_a_webhook_is_added_and_tested(open_console, site, team):
     with receiving() as receiver, site.worker():
         visit = open_console(team, "/organization/webhooks")
