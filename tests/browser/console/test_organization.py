@@ -10,7 +10,7 @@ from tests.browser.conftest import PHONE
 from tests.delivery.receiver import receiving
 from tests.live.client import Client
 
-PARTS = ["people", "tokens", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"]
+PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"]
 
 
 def press(visit, name):
