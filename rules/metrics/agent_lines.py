@@ -33,7 +33,7 @@ def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
     diff, content, old, new = (
         text(field(envelope, "data", name)) for name in ("diff", "content", "oldString", "newString")
     )
-    lines = list(_lines_of_diff(diff)) if diff else []
+    lines = [line[1:] for line in diff_lines(diff or "") if line.startswith("+")]
     if not lines and new is not None:
         lines = list((Counter(new.split("\n")) - Counter((old or "").split("\n"))).elements())
     if not lines and content is not None:
@@ -41,8 +41,8 @@ def added_lines(envelope: Any) -> tuple[str, list[str]] | None:
     return path, lines
 
 
-def _lines_of_diff(diff: str) -> Iterator[str]:
-    """Yield the lines added by a unified diff. Hunks without line numbers end at the next header."""
+def diff_lines(diff: str) -> Iterator[str]:
+    """Yield the lines of a unified diff's hunks with their signs. Hunks without line numbers end at the next header."""
     is_counted, old_left, new_left, in_hunk = False, 0, 0, False
     for line in diff.split("\n"):
         if is_counted and old_left <= 0 and new_left <= 0:
@@ -55,8 +55,7 @@ def _lines_of_diff(diff: str) -> Iterator[str]:
         elif in_hunk:
             old_left -= not line.startswith(("+", "\\"))
             new_left -= not line.startswith(("-", "\\"))
-            if line.startswith("+"):
-                yield line[1:]
+            yield line
 
 
 class AgentLines:
