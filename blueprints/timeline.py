@@ -10,9 +10,10 @@ from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, page
 from blueprints.sessions import session_state
 from errors import invalid
-from models import ApiToken, CandidateKey, Session, TestRun, batches, overview, sessions, visibility
+from models import ApiToken, CandidateKey, Event, Session, TestRun, batches, overview, sessions, visibility
 from models.sessions import timeline
 from models.tasks.runs import hidden_tests
+from rules import moments
 from rules.events import artifacts
 from rules.events.activity import describe_activity
 from rules.events.design_decisions import KINDS as DECISION_KINDS
@@ -129,6 +130,20 @@ def get_decisions(query, session_id):
     result = timeline.page(session, query["limit"], _parse_cursor(query), True, latest_first, kind=kinds)
     decisions = [event | read_decision(event["envelope"]) for event in result.events]
     return {"decisions": decisions, "next": result.next}
+
+
+@blp.get("/sessions/<id:session_id>/moments")
+@auth.required(ApiToken)
+@concurrency.long_read
+@blp.response(200, schemas.Moments)
+@audit.record_read
+def get_moments(session_id):
+    """Get a session's moments
+
+    Up to seven places that are worth a question in an interview, found by fixed, published rules. None is a score.
+    """
+    events = Event.timeline(find(Session, session_id))
+    return {"version": moments.VERSION, "moments": moments.find_moments(events)}
 
 
 @blp.get("/sessions/<id:session_id>/artifacts")

@@ -17,6 +17,7 @@ const PAGES = [
   ["/sessions/:sessionId", "session/report", "session"],
   ["/sessions/:sessionId/score", "scoring/scoring", "score"],
   ["/sessions/:sessionId/print", "print/print", "session-report"],
+  ["/sessions/:sessionId/guide", "print/guide", "moments"],
   ["/compare/:firstId/:secondId", "session/compare", "compare"],
   ["/todo", "todo", "to-do"],
   ["/organization", "organization/organization", "organization"],

@@ -4,6 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from rules import moments
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.metrics import commands
 from schemas import common
@@ -155,6 +156,23 @@ class Decisions(Schema):
 
     decisions = ListOf(Decision, "Decisions.")
     next = Cursor("Value for `after`; null on the last page.", null=True)
+
+
+class Moment(Schema):
+    """A place in a session that is worth a question."""
+
+    kind = Choice(list(moments.QUESTIONS), "Kind of moment.", example="first_failing_test")
+    ts = EventTime("Time of the first event.", attribute="time_ns")
+    event_ids = ListOf(String(), "Its events, in order.", example=[EXAMPLE_EVENT_ID])
+    text = String("The facts, with recorded text in “quotes”.", example="A change was reversed within 5 minutes.")
+    questions = ListOf(String(), "Two questions for an interview.", example=["What led to going back?"])
+
+
+class Moments(Schema):
+    """A session's moments."""
+
+    version = Integer("Version of the rules.", example=moments.VERSION)
+    moments = ListOf(Moment, "Moments in chronological order.")
 
 
 class ArtifactEvent(Schema):

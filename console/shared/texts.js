@@ -1382,6 +1382,14 @@ const texts = {
     emptyTitle: "No model calls yet",
     empty: "If candidates use the service's model proxies, their calls, tokens and cost appear here.",
   },
+  // -- session/moments.js
+  moments: { none: "No moments: no rule applies to what was recorded.", event: "Event {n}" },
+  // -- print/guide.js
+  guide: {
+    title: "Interview guide",
+    hint: "Places in the session that are worth a question. They are facts from the recording, not scores.",
+    rules: "Found by fixed rules, version {version}. Quoted text is from the recording.",
+  },
   // -- print/print.js
   print: {
     title: "Session report",
