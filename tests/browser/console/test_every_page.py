@@ -30,6 +30,7 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     "disputed score": lambda org: f"/sessions/{org.sessions['disputed']}/score",
     "report": lambda org: f"/sessions/{org.sessions['hostile']}/print",
     "report of a decision": lambda org: f"/sessions/{org.sessions['hired']}/print",
+    "interview guide": lambda org: f"/sessions/{org.sessions['hostile']}/guide",
     "compare": lambda org: f"/compare/{org.sessions['hostile']}/{org.sessions['disputed']}",
     "to do": lambda org: "/todo",
     **{
