@@ -164,7 +164,9 @@ class Moment(Schema):
     kind = Choice(list(moments.QUESTIONS), "Kind of moment.", example="first_failing_test")
     ts = EventTime("Time of the first event.", attribute="time_ns")
     event_ids = ListOf(String(), "Its events, in order.", example=[EXAMPLE_EVENT_ID])
-    text = String("The facts, with recorded text in “quotes”.", example="A change was reversed within 5 minutes.")
+    text = String(
+        "The facts, with recorded text in “quotes”.", example="A change was reversed within 5 minutes."
+    )
     questions = ListOf(String(), "Two questions for an interview.", example=["What led to going back?"])
 
 
