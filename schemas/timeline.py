@@ -161,20 +161,19 @@ class Decisions(Schema):
 class Moment(Schema):
     """A place in a session that is worth a question."""
 
-    kind = Choice(list(moments.QUESTIONS), "Kind of moment.", example="first_failing_test")
+    kind = Choice(list(moments.QUESTIONS), "Kind of moment.", example="reversed_change")
     ts = EventTime("Time of the first event.", attribute="time_ns")
     event_ids = ListOf(String(), "Its events, in order.", example=[EXAMPLE_EVENT_ID])
-    text = String(
-        "The facts, with recorded text in “quotes”.", example="A change was reversed within 5 minutes."
-    )
+    text = String("The facts. “Quoted” text was recorded.", example="A change to “a.py” was reversed.")
     questions = ListOf(String(), "Two questions for an interview.", example=["What led to going back?"])
 
 
-class Moments(Schema):
-    """A session's moments."""
-
-    version = Integer("Version of the rules.", example=moments.VERSION)
-    moments = ListOf(Moment, "Moments in chronological order.")
+Moments = define_schema(
+    "Moments",
+    "A session's moments.",
+    version=Integer("Version of the rules.", example=moments.VERSION),
+    moments=ListOf(Moment, "Moments in chronological order."),
+)
 
 
 class ArtifactEvent(Schema):

@@ -12,22 +12,15 @@ export async function show(main, { sessionId }, { signal, setTitle }) {
   setTitle(t("guide.title"));
   const guide = h("article", { class: "file-report" });
   const back = h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("print.back"));
-  const button = h("button", { type: "button", class: "primary", onclick: () => print(), disabled: true }, t("print.print"));
-  const title = h("div", {}, h("h1", { tabindex: "-1" }, t("guide.title")), h("p", { class: "quiet" }, t("guide.hint")));
+  const button = h("button", { type: "button", class: "primary", onclick: () => print() }, t("print.print"));
+  const title = h("h1", { tabindex: "-1" }, t("guide.title"));
   fill(main, h("div", { class: "page-head no-print" }, title, h("div", { class: "actions" }, back, button)), guide);
   const load = () => Promise.all([api.get(`/v1/sessions/${sessionId}`, { signal }), loadMoments(sessionId, signal)]);
-  await renderAsync(guide, load, ([session, found]) => {
-    button.disabled = false;
-    return render(session, found);
-  });
-}
-
-function render(session, { version, moments }) {
-  const questions = ({ questions: texts }) => h("ul", { class: "questions" }, texts.map((text) => h("li", {}, text)));
-  return [
-    h("p", { class: "company" }, untrusted(session.assessmentTitle)),
+  const questions = (moment) => h("ul", { class: "questions" }, moment.questions.map((text) => h("li", {}, text)));
+  await renderAsync(guide, load, ([session, { version, moments }]) => [
+    h("p", { class: "company" }, t("guide.title"), " · ", untrusted(session.assessmentTitle)),
     h("p", { class: "print-name" }, untrustedName(candidateName(session, session))),
     momentItems(session.id, moments, questions),
     h("footer", {}, h("p", {}, t("guide.rules", { version }))),
-  ];
+  ]);
 }

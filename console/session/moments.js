@@ -13,21 +13,16 @@ export const loadMoments = (sessionId, signal) => api.get(`/v1/sessions/${sessio
 /** Build the list of moments, which loads itself, with a link to the interview guide. */
 export function momentsList(sessionId, { signal }) {
   const place = h("div");
-  renderAsync(place, () => loadMoments(sessionId, signal), ({ moments }) => [
-    momentItems(sessionId, moments),
-    moments.length > 0 && h("a", { href: `#/sessions/${sessionId}/guide` }, t("guide.title")),
-  ]);
+  const guide = h("a", { href: `#/sessions/${sessionId}/guide` }, t("guide.title"));
+  renderAsync(place, () => loadMoments(sessionId, signal), ({ moments }) => [momentItems(sessionId, moments), moments.length > 0 && guide]);
   return place;
 }
 
-/** Build the items. `more` builds nodes below a moment's sentence. */
+/** Build the list. `more` builds nodes below a moment's sentence. */
 export function momentItems(sessionId, moments, more = () => null) {
   if (!moments.length) return h("p", { class: "quiet" }, t("moments.none"));
   const format = clockFormat(moments[0].ts, moments.at(-1).ts);
-  const link = (id, n) => [n > 0 && ", ", h("a", { href: eventLink(sessionId, id) }, t("moments.event", { n: n + 1 }))];
-  const items = moments.map((moment) => {
-    const links = h("span", { class: "no-print" }, " ", moment.eventIds.map(link));
-    return h("li", {}, h("span", { class: "quiet" }, format(moment.ts)), " ", untrusted(moment.text), links, more(moment));
-  });
-  return h("ol", { class: "moments" }, items);
+  const link = (id, n) => [" ", h("a", { class: "no-print", href: eventLink(sessionId, id) }, t("moments.event", { n: n + 1 }))];
+  const item = (moment) => [h("span", { class: "quiet" }, format(moment.ts)), " ", untrusted(moment.text), moment.eventIds.map(link), more(moment)];
+  return h("ol", { class: "moments" }, moments.map((moment) => h("li", {}, item(moment))));
 }

@@ -1387,8 +1387,7 @@ const texts = {
   // -- print/guide.js
   guide: {
     title: "Interview guide",
-    hint: "Places in the session that are worth a question. They are facts from the recording, not scores.",
-    rules: "Found by fixed rules, version {version}. Quoted text is from the recording.",
+    rules: "Facts from the recording, found by fixed rules, version {version}. They are not scores. Quoted text is from the recording.",
   },
   // -- print/print.js
   print: {

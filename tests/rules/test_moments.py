@@ -73,7 +73,7 @@ def test_all_rules_in_chronological_order():
         "Another change removed 3 lines or more that an agent's change to “orders.py” had added, and added others, "
         "within 4 minutes.",
         "3 tests, checks or builds in a row failed, within 7 minutes. The last was “ruff check .”. The next, "
-        "“ruff check .”, succeeded. From the first to this one: 3 changes and 1 prompt.",
+        "“ruff check .”, succeeded, 3 changes after the first.",
         "A change to “other.py” was reversed by another one within 1 minute.",
         "A plan of the agent was rejected: “Rewrite it”.",
         'A tool call of the agent was rejected or interrupted: “Bash {"command": "rm -rf ."}”.',
@@ -100,15 +100,13 @@ def test_all_rules_in_chronological_order():
          {"first_failing_test": "The first test command known to have failed was “cd app && pytest >out 2>&1”."}),
         ([command(1, "pytest", 1), command(2, "pytest", 1), command(3, "pytest | head")],
          {"error_episode": "2 tests, checks or builds in a row failed, within 1 minute. The last was “pytest”. The "
-                           "next, “pytest | head”, has no known result. From the first to this one: 0 changes and 0 "
-                           "prompts."}),
+                           "next, “pytest | head”, has no known result, 0 changes after the first."}),
         # Other commands have no part in an episode.
         ([command(1, "ls x", 2), command(2, "ls x", 2)], {}),
         # Of equal episodes, the first.
         ([command(at, f"ruff check {at}", int(at not in (3, 6))) for at in range(1, 7)],
          {"error_episode": "2 tests, checks or builds in a row failed, within 1 minute. The last was “ruff check 2”. "
-                           "The next, “ruff check 3”, succeeded. From the first to this one: 0 changes and 0 "
-                           "prompts."}),
+                           "The next, “ruff check 3”, succeeded, 0 changes after the first."}),
         ([event(1, "test_run", {"passed": 1, "failed": 1, "framework": "go"})],
          {"first_failing_test": "The first test command known to have failed was “go”."}),
         # Indented and moved lines are not removed.

@@ -20,7 +20,7 @@ def test_the_guide_has_the_moments_with_their_questions(open_console, site, team
         event("interrupt", 120, data={"variant": "tool_use", "cutTool": "Bash", "cutToolInput": HOSTILE})
     )
     visit = open_console(team, guide)
-    assert visit.shows("Found by fixed rules, version 1.")
+    assert visit.shows("found by fixed rules, version 1.")
     text = text_of(PdfReader(io.BytesIO(visit.page.pdf())).pages[0])
     for expected in (
         *("Ada Lindqvist", "Backend API Challenge", "The first test command known to have failed was"),
