@@ -132,7 +132,7 @@ def _error_episode(events: list[AnalyzedEvent]) -> Iterator[Moment]:
         return
     first, last, end = run[0], run[-1], next(iter(checks[checks.index(run[-1]) + 1 :]), None)
     count = f"{len(run)} tests, checks or builds in a row failed, {_within(first, last)}"
-    sentence = f"{count}. The last was{_quote(last.subject)}."
+    sentence = f"{count}. The last was{_quote(last.subject)}.{'' if end else ' None followed.'}"
     if end:
         between = events[events.index(first) : events.index(end)]
         changes = pluralize(sum(event.kind in CHANGE_KINDS for event in between), "change")

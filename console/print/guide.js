@@ -2,10 +2,12 @@
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
+import { isChanged } from "../shared/findings.js";
 import { loadMoments, momentItems } from "../session/moments.js";
 import { candidateName } from "../shared/names.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
+import { formatDay } from "../shared/time.js";
 import { untrusted, untrustedName } from "../shared/untrusted.js";
 
 export async function show(main, { sessionId }, { signal, setTitle }) {
@@ -15,11 +17,13 @@ export async function show(main, { sessionId }, { signal, setTitle }) {
   const button = h("button", { type: "button", class: "primary", onclick: () => print() }, t("print.print"));
   const title = h("h1", { tabindex: "-1" }, t("guide.title"));
   fill(main, h("div", { class: "page-head no-print" }, title, h("div", { class: "actions" }, back, button)), guide);
-  const load = () => Promise.all([api.get(`/v1/sessions/${sessionId}`, { signal }), loadMoments(sessionId, signal)]);
+  const get = (part) => api.get(`/v1/sessions/${sessionId}${part}`, { signal });
+  const load = () => Promise.all([get(""), get("/integrity"), loadMoments(sessionId, signal)]);
   const questions = (moment) => h("ul", { class: "questions" }, moment.questions.map((text) => h("li", {}, text)));
-  await renderAsync(guide, load, ([session, { version, moments }]) => [
-    h("p", { class: "company" }, t("guide.title"), " · ", untrusted(session.assessmentTitle)),
+  await renderAsync(guide, load, ([session, { findings }, { version, moments }]) => [
+    h("p", { class: "company" }, t("guide.title"), " · ", untrusted(session.assessmentTitle), " · ", formatDay(session.redeemedAt)),
     h("p", { class: "print-name" }, untrustedName(candidateName(session, session))),
+    isChanged(findings.map(({ code }) => code)) && h("p", { class: "notice bad" }, t("board.recordingChanged")),
     momentItems(session.id, moments, questions),
     h("footer", {}, h("p", {}, t("guide.rules", { version }))),
   ]);

@@ -101,6 +101,9 @@ def test_all_rules_in_chronological_order():
         ([command(1, "pytest", 1), command(2, "pytest", 1), command(3, "pytest | head")],
          {"error_episode": "2 tests, checks or builds in a row failed, within 1 minute. The last was “pytest”. The "
                            "next, “pytest | head”, has no known result, 0 changes after the first."}),
+        ([command(1, "pytest", 1), command(65, "pytest", 1)],
+         {"error_episode": "2 tests, checks or builds in a row failed, within 1 hour 4 minutes. The last was “pytest”. "
+                           "None followed."}),
         # Other commands have no part in an episode.
         ([command(1, "ls x", 2), command(2, "ls x", 2)], {}),
         # Of equal episodes, the first.
