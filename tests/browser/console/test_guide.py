@@ -29,6 +29,10 @@ def test_the_guide_has_the_moments_with_their_questions(open_console, site, team
     ):
         assert expected in text
     assert "Event 1" not in text
+    assert not visit.page.get_by_text("Stored data altered").count()
     visit.page.get_by_role("link", name="Event 1").first.click()
     visit.page.wait_for_url(f"**/sessions/{candidate.session_id}?event={failed['id']}")
     assert visit.is_clean()
+    changed = "UPDATE events SET envelope = replace(envelope, 'go test', 'pytest') WHERE session_id = %s"
+    site.execute(changed, site.stored_id(candidate.session_id))
+    assert open_console(team, guide).shows("Stored data altered")
