@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Response, jsonify
@@ -12,7 +12,7 @@ from access import audit, auth, caller, etags, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
-from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, invitations, sessions
+from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, hiring_decisions, invitations, sessions
 from models.candidates import CandidateRow
 from rules.cursors import Cursor
 from schemas.candidates import (
@@ -21,6 +21,8 @@ from schemas.candidates import (
     CandidateResponse,
     Candidates,
     CandidateUpdate,
+    DecisionQuery,
+    DecisionWarnings,
     NewDecision,
 )
 from schemas.keys import serialize_candidate
@@ -101,8 +103,9 @@ def update_candidate(data, candidate_id):
     be unique within the assessment. `hired` requires a completed or expired session. `hired: true` sets the decision
     `hired`; `hired: false` sets `undecided` and restores the previous status.
     """
-    check = etags.precondition(lambda: candidate_response(candidate_id))
-    invitations.update_candidate(find(CandidateKey, candidate_id), data, caller, check)
+    invitations.update_candidate(
+        find(CandidateKey, candidate_id), data, caller, candidate_check(candidate_id)
+    )
     return candidate_response(candidate_id)
 
 
@@ -116,13 +119,29 @@ def update_candidate(data, candidate_id):
 def set_decision(data, candidate_id):
     """Set a candidate's hiring decision
 
-    Replaces the previous decision and its reason. Send `If-Match` to avoid overwriting a decision that you have not
+    Replaces the previous decision and its reasons. Send `If-Match` to avoid overwriting a decision that you have not
     seen. `hired` requires a completed or expired session and becomes the candidate's `status`; any other decision
     restores the previous status. Candidates never see decisions.
     """
-    check = etags.precondition(lambda: candidate_response(candidate_id))
-    invitations.decide(find(CandidateKey, candidate_id), caller, data["decision"], data["reason"], check)
+    invitations.decide(find(CandidateKey, candidate_id), caller, **data, check=candidate_check(candidate_id))
     return candidate_response(candidate_id)
+
+
+@blp.get("/candidates/<id:candidate_id>/decision-warnings")
+@auth.required(ApiToken)
+@blp.arguments(DecisionQuery, location="query")
+@blp.response(200, DecisionWarnings)
+@audit.record_read
+def list_decision_warnings(query, candidate_id):
+    """List what speaks against a hiring decision
+
+    Compares the total, as a share of the highest possible one, with the opposite decisions of the same assessment.
+    Totals that are hidden from the caller are not compared. Warnings do not block a decision.
+    """
+    key = find(CandidateKey, candidate_id)
+    warnings = hiring_decisions.find_warnings(key, caller, query["decision"])
+    changes_results = any(warning["code"] == "results_changed" for warning in warnings)
+    return {"warnings": warnings, "needs_finding_reason": changes_results}
 
 
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")
@@ -147,6 +166,11 @@ def candidate_response(candidate_id: Any) -> Response:
     """Build the response for one candidate."""
     row = or_not_found(find_candidate(caller, candidate_id))
     return jsonify(candidate=serialize_candidate(row, caller.can_view_keys))
+
+
+def candidate_check(candidate_id: Any) -> Callable[[], None]:
+    """Return the check of `If-Match` for a change to a candidate."""
+    return etags.precondition(lambda: candidate_response(candidate_id))
 
 
 def candidate_page(candidates: CandidateList, query: dict[str, Any]) -> tuple[list[CandidateRow], str | None]:

@@ -1,10 +1,10 @@
 """Invitations: resend, extend, reopen, grant extra time, and track messages."""
 
 import errors
-from access import audit, auth, caller, raises
+from access import audit, auth, caller, etags, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, page
-from blueprints.candidates import candidate_response
+from blueprints.candidates import candidate_check, candidate_response
 from models import ApiToken, CandidateKey, Delivery, invitations, visibility
 from schemas import invitations as schemas
 from schemas.candidates import CandidateResponse
@@ -16,48 +16,71 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations, r
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
 @idempotent
+@etags.with_if_match
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
+@blp.arguments(schemas.MessageQuery, location="query")
 @blp.response(200, CandidateResponse)
 @audit.record_change()
-def resend_invitation(candidate_id):
+def resend_invitation(query, candidate_id):
     """Resend an invitation
 
     Queues a new message with the same key, and cancels a queued invitation. Each address receives at most 5 messages
     per assessment in 24 hours.
     """
-    invitations.invite(find(CandidateKey, candidate_id))
+    invitations.invite(find(CandidateKey, candidate_id), candidate_check(candidate_id), **query)
+    return candidate_response(candidate_id)
+
+
+@blp.post("/candidates/<id:candidate_id>/remind")
+@auth.required(ApiToken, scope="write")
+@idempotent
+@etags.with_if_match
+@raises(errors.NoEmailAddress, errors.InvitationExpired, errors.KeyRedeemed, errors.EmailLimit)
+@blp.arguments(schemas.MessageQuery, location="query")
+@blp.response(200, CandidateResponse)
+@audit.record_change()
+def remind_candidate(query, candidate_id):
+    """Remind a candidate
+
+    Queues a reminder, which replaces the automatic one before the current expiry. Only for keys that have neither
+    expired nor been redeemed. Each address receives at most 5 messages per assessment in 24 hours.
+    """
+    invitations.remind(find(CandidateKey, candidate_id), candidate_check(candidate_id), **query)
     return candidate_response(candidate_id)
 
 
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.KeyRedeemed, errors.InvitationExpired)
+@etags.with_if_match
+@raises(errors.KeyRedeemed, errors.InvitationExpired, errors.NoEmailAddress, errors.EmailLimit)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, CandidateResponse)
 @audit.record_change()
 def extend_key(data, candidate_id):
     """Update a key's expiry
 
-    Only for keys that have neither expired nor been redeemed. Does not send a message. Reminders follow the new expiry.
+    Only for keys that have neither expired nor been redeemed. `sendEmail` sends the invitation again, with the new
+    expiry. Reminders follow the new expiry.
     """
-    invitations.extend(find(CandidateKey, candidate_id), **data)
+    invitations.extend(find(CandidateKey, candidate_id), candidate_check(candidate_id), **data)
     return candidate_response(candidate_id)
 
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(errors.KeyRedeemed, errors.KeyNotExpired)
+@etags.with_if_match
+@raises(errors.KeyRedeemed, errors.KeyNotExpired, errors.NoEmailAddress, errors.EmailLimit)
 @blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, CandidateResponse)
 @audit.record_change()
 def reopen_key(data, candidate_id):
     """Reopen an expired key
 
-    Only for keys that expired before they were redeemed. Does not send a message.
+    Only for keys that expired before they were redeemed. `sendEmail` sends the invitation again, with the new expiry.
     """
-    invitations.reopen(find(CandidateKey, candidate_id), **data)
+    invitations.reopen(find(CandidateKey, candidate_id), candidate_check(candidate_id), **data)
     return candidate_response(candidate_id)
 
 
@@ -130,6 +153,21 @@ def retry_delivery(delivery_id):
     Resets the number of attempts. If the key was revoked or has expired, the message is canceled.
     """
     (delivery,) = visibility.redact_emails(caller, [invitations.retry(find(Delivery, delivery_id))])
+    return {"delivery": delivery}
+
+
+@blp.delete("/deliveries/<id:delivery_id>")
+@auth.required(ApiToken, scope="write")
+@raises(errors.NotQueued)
+@blp.response(200, schemas.DeliveryResponse)
+@audit.record_change()
+def cancel_delivery(delivery_id):
+    """Cancel a queued message
+
+    Rejected once a worker has started to send it. The automatic reminder that a canceled reminder replaced is sent again
+    when it is due.
+    """
+    (delivery,) = visibility.redact_emails(caller, [invitations.cancel(find(Delivery, delivery_id))])
     return {"delivery": delivery}
 
 

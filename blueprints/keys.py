@@ -2,12 +2,12 @@
 
 from flask import jsonify
 
-from access import audit, auth, caller, gates, raises, reports_ignored_fields
+from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, find, or_not_found
-from blueprints.candidates import candidate_page
+from blueprints.candidates import candidate_check, candidate_page
 from errors import DuplicateCandidates, DuplicateExternalId, NoTimeLimit
-from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys
+from models import ApiToken, Assessment, CandidateKey, CandidateList, generate_keys, invitations
 from schemas.keys import KeyPage, Keys, NewKeys, RevokedKey, serialize_key
 from schemas.queries import CursorPageQuery
 
@@ -55,13 +55,15 @@ def list_keys(query, assessment_id):
 @blp.delete("/assessments/<id:assessment_id>/keys/<id:key_id>")
 @auth.required(ApiToken, scope="write")
 @reports_ignored_fields
+@etags.with_if_match
 @blp.response(200, RevokedKey)
 @audit.record_change()
 def revoke_key(assessment_id, key_id):
     """Revoke a candidate key
 
-    The key stops working immediately and disappears from lists. Its session still counts in statistics.
+    The key stops working immediately and disappears from lists. Its session still counts in statistics. `If-Match` takes
+    the candidate's `ETag`.
     """
     keys = CandidateKey.visible_to(caller).where(CandidateKey.assessment == assessment_id)
-    find(CandidateKey, key_id, keys).revoke()
+    invitations.revoke(find(CandidateKey, key_id, keys), candidate_check(key_id))
     return {"ok": True, "id": key_id}

@@ -93,6 +93,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "hidden_tests": hidden_tests([session_id]).get(session_id),
         "decision": session.key.decision,
         "decision_reason": session.key.decision_reason,
+        "decision_finding_reason": session.key.decision_finding_reason,
         "decided_at": session.key.decided_at,
         "decided_by": session.key.decided_by and session.key.decided_by.author,
     }

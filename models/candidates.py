@@ -37,6 +37,7 @@ class CandidateRow(NamedTuple):
     invite_sent_at: Any = None
     decision: str = "undecided"
     decision_reason: str | None = None
+    decision_finding_reason: str | None = None
     decided_at: Any = None
     decided_by_id: Any = None
     decided_by_name: str | None = None

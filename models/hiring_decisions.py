@@ -3,23 +3,36 @@
 from typing import Any
 
 from errors import NotFinished
+from models import visibility
 from models.base import clock
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session, mark_hired
+from rules import hiring_decisions
+from rules.hiring_decisions import Result
 
 
-def decide(key: CandidateKey, reviewer: ApiToken | None, decision: str, reason: str | None = None) -> None:
-    """Store a decision about a locked candidate. Idempotent. Raises NotFinished for `hired` before the session ends."""
+def decide(
+    key: CandidateKey,
+    reviewer: ApiToken | None,
+    decision: str,
+    reason: str | None = None,
+    finding_reason: str | None = None,
+) -> None:
+    """Store a decision about a locked candidate. Idempotent. Raises NotFinished for `hired` before the session ends.
+
+    finding_reason -- the reason to decide although findings can change the results
+    """
     previous = key.decision
-    if (decision, reason) == (previous, key.decision_reason):
+    if (decision, reason, finding_reason) == (previous, key.decision_reason, key.decision_finding_reason):
         return
     session = Session.get_or_none(Session.key == key)
     if "hired" in (decision, previous):
         _mark_hired(session, decision == "hired")
     now = clock.now()
-    key.update_columns(decision=decision, decision_reason=reason, decided_at=now, decided_by=reviewer)
+    reasons = {"decision_reason": reason, "decision_finding_reason": finding_reason}
+    key.update_columns(decision=decision, **reasons, decided_at=now, decided_by=reviewer)
     if decision != previous:
         payload: dict[str, Any] = {"candidateId": key.id, "assessmentId": key.assessment_id}
         payload |= {"sessionId": session and session.id, "decision": decision, "previousDecision": previous}
@@ -32,6 +45,31 @@ def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -
         _mark_hired(Session.get_or_none(Session.key == key), is_hired)
     else:
         decide(key, reviewer, "hired" if is_hired else "undecided")
+
+
+def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[dict[str, Any]]:
+    """Return what speaks against a decision, without totals that are hidden from the caller (R49)."""
+    session = Session.get_or_none(Session.key == key)
+    if session is None or decision == "undecided":
+        return []
+    decided = Session.select(Session, CandidateKey).join(CandidateKey)
+    is_opposite = CandidateKey.decision.in_(hiring_decisions.opposite(decision))
+    others = list(decided.where(Session.assessment == key.assessment_id, Session.id != session.id, is_opposite))
+    hidden = visibility.hidden_scores(viewer, [session.id, *(other.id for other in others)])
+    missing = None
+    if session.id in hidden:
+        missing = "You have not scored every criterion."
+    elif session.score_total is None and key.assessment.rubric_id:
+        missing = "Not every criterion has a score."
+    own = _result(session, decision, hidden)
+    results = [_result(other, other.key.decision, hidden) for other in others]
+    return hiring_decisions.find_warnings(own, results, missing, session.integrity_codes or [])
+
+
+def _result(session: Session, decision: str, hidden: set[Any]) -> Result:
+    if session.id in hidden:
+        return Result(session.id, decision)
+    return Result(session.id, decision, session.score_total, session.score_highest)
 
 
 def _mark_hired(session: Session | None, is_hired: bool) -> None:

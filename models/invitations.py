@@ -23,13 +23,17 @@ from models.task_failures import run_each
 MAX_EXPIRY = timedelta(days=365)
 BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
+Check = Callable[[], None]
 _HIDDEN_FIELDS = {"candidate_name": "candidateName", "candidate_email": "candidateEmail"}
 
 
 @contextmanager
-def _locked(key: CandidateKey, with_messages: bool = False) -> Iterator[CandidateKey]:
+def _locked(
+    key: CandidateKey, check: Check = lambda: None, with_messages: bool = False
+) -> Iterator[CandidateKey]:
     """Start a transaction and lock the key. Raises NotFound if it is revoked.
 
+    check -- called after the key is locked
     with_messages -- first acquire the lock of models/deliveries/limit.py
     """
     with db.atomic():
@@ -39,6 +43,7 @@ def _locked(key: CandidateKey, with_messages: bool = False) -> Iterator[Candidat
         locked = CandidateKey.alive().where(CandidateKey.id == key.id).get_or_none()
         if locked is None:
             raise errors.NotFound()
+        check()
         yield locked
 
 
@@ -51,29 +56,26 @@ def decide(
     reviewer: ApiToken | None,
     decision: str,
     reason: str | None,
-    check: Callable[[], None] = lambda: None,
+    finding_reason: str | None = None,
+    check: Check = lambda: None,
 ) -> None:
-    """Store a hiring decision; `check` is called after the key is locked. Raises NotFinished."""
-    with _locked(key) as locked:
-        check()
-        hiring_decisions.decide(locked, reviewer, decision, reason)
+    """Store a hiring decision (models/hiring_decisions.py). Raises NotFinished."""
+    with _locked(key, check) as locked:
+        hiring_decisions.decide(locked, reviewer, decision, reason, finding_reason)
 
 
 def update_candidate(
     key: CandidateKey,
     values: dict[str, Any],
     reviewer: ApiToken | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Check = lambda: None,
 ) -> None:
     """Update a candidate's data or mark them as hired. Queued messages go to the new address.
-
-    check -- called after the key is locked
 
     Raises NotFinished (models/hiring_decisions.py), DuplicateExternalId, and Invalid for a name or email that a blind
     assessment hides from the reviewer.
     """
-    with _locked(key, with_messages=True) as locked:
-        check()
+    with _locked(key, check, with_messages=True) as locked:
         values = _without_hidden(locked, values, reviewer)
         if "hired" in values:
             hiring_decisions.decide_hired(locked, reviewer, values["hired"])
@@ -122,25 +124,57 @@ def _message_columns(key: CandidateKey) -> dict[str, Any]:
     return columns
 
 
-def invite(key: CandidateKey) -> None:
+def revoke(key: CandidateKey, check: Check) -> None:
+    """Revoke a key. Raises NotFound if it is already revoked."""
+    with _locked(key, check) as locked:
+        locked.revoke()
+
+
+def invite(key: CandidateKey, check: Check, delay_seconds: int = 0) -> None:
     """Send a new invitation, and cancel queued invitations.
 
     Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
     """
-    with _locked(key, with_messages=True) as locked:
+    with _locked(key, check, with_messages=True) as locked:
         session, now = _find_session(locked), clock.now()
         if session is None and locked.expires_at <= now:
             raise errors.InvitationExpired()
         if session is not None and session.closed_as_of(now):
             raise errors.SessionEnded()
-        if locked.address is None:
-            raise errors.NoEmailAddress()
-        outbox.cancel_queued_invitations(locked)
-        address = limit.require_allowed(locked.assessment_id, locked.address)
-        delivery_id = new_id()
-        invitation = {"id": delivery_id, "subject_id": locked.id, "address": address}
-        outbox.enqueue_invitations(locked.organization_id, [invitation], locked.invitation_data)
-        locked.update_columns(invitation_id=delivery_id, bounced=False)
+        _enqueue_invitation(locked, delay_seconds)
+
+
+def _enqueue_invitation(key: CandidateKey, delay_seconds: int, **data: Any) -> None:
+    outbox.cancel_queued_invitations(key)
+    invitation = _new_message(key, delay_seconds) | {"id": new_id(), "subject_id": key.id}
+    outbox.enqueue_invitations(key.organization_id, [invitation], key.invitation_data | data)
+    key.update_columns(invitation_id=invitation["id"], bounced=False)
+
+
+def _new_message(key: CandidateKey, delay_seconds: int) -> dict[str, Any]:
+    """Build the columns of a message that a reviewer sends. Raises NoEmailAddress and EmailLimit."""
+    if key.address is None:
+        raise errors.NoEmailAddress()
+    address = limit.require_allowed(key.assessment_id, key.address)
+    return {"address": address, "due_at": clock.now() + timedelta(seconds=delay_seconds)}
+
+
+def remind(key: CandidateKey, check: Check, delay_seconds: int = 0) -> None:
+    """Send a reminder, which replaces the automatic one. Raises the errors of `invite`, and KeyRedeemed."""
+    with _locked(key, check, with_messages=True) as locked:
+        _require_pending(locked)
+        data = {"replacesAutomatic": locked.reminded_at is None}
+        outbox.enqueue_reminder(locked, _new_message(locked, delay_seconds), **data)
+        locked.update_columns(reminded_at=locked.reminded_at or clock.now())
+
+
+def cancel(delivery: Delivery) -> Delivery:
+    """Cancel a queued message that no worker is sending. Raises NotQueued."""
+    with db.atomic():
+        outbox.cancel(delivery)
+        if delivery.data.get("replacesAutomatic"):
+            CandidateKey.update(reminded_at=None).where(CandidateKey.id == delivery.subject_id).execute()
+    return Delivery.get_by_id(delivery.id)
 
 
 def retry(delivery: Delivery) -> Delivery:
@@ -156,28 +190,36 @@ def retry(delivery: Delivery) -> Delivery:
         return outbox.retry(delivery, address)
 
 
-def extend(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
+def extend(key: CandidateKey, check: Check, send_email: bool = False, **expiry: Any) -> None:
     """Set a pending key's expiry: a time, or days after the current expiry.
 
-    Raises KeyRedeemed, InvitationExpired, and Invalid for a time in the past or more than a year ahead.
+    expiry -- `days` or `expires_at`, and `delay_seconds` of the email
+
+    Raises KeyRedeemed, InvitationExpired, Invalid for a time in the past or more than a year ahead, and for an email
+    NoEmailAddress and EmailLimit.
     """
-    with _locked(key) as locked:
-        _require_not_redeemed(locked)
-        if locked.expires_at <= clock.now():
-            raise errors.InvitationExpired()
-        _expire(locked, days, expires_at, start=locked.expires_at)
+    with _locked(key, check, with_messages=send_email) as locked:
+        _require_pending(locked)
+        _expire(locked, send_email, locked.expires_at, **expiry)
 
 
-def reopen(key: CandidateKey, days: int | None = None, expires_at: datetime | None = None) -> None:
+def reopen(key: CandidateKey, check: Check, send_email: bool = False, **expiry: Any) -> None:
     """Set a new expiry for a key that expired before redemption. Defaults to the assessment's number of days from now.
 
-    Raises KeyRedeemed, KeyNotExpired, and Invalid like `extend`.
+    Raises KeyNotExpired, and the errors of `extend` except InvitationExpired.
     """
-    with _locked(key) as locked:
+    with _locked(key, check, with_messages=send_email) as locked:
         _require_not_redeemed(locked)
         if locked.expires_at > clock.now():
             raise errors.KeyNotExpired()
-        _expire(locked, days or locked.assessment.expires_in_days, expires_at, start=clock.now())
+        days = {"days": locked.assessment.expires_in_days}
+        _expire(locked, send_email, clock.now(), **days | expiry)
+
+
+def _require_pending(key: CandidateKey) -> None:
+    _require_not_redeemed(key)
+    if key.expires_at <= clock.now():
+        raise errors.InvitationExpired()
 
 
 def _require_not_redeemed(key: CandidateKey) -> None:
@@ -185,12 +227,21 @@ def _require_not_redeemed(key: CandidateKey) -> None:
         raise errors.KeyRedeemed()
 
 
-def _expire(key: CandidateKey, days: int | None, expires_at: datetime | None, start: datetime) -> None:
-    now, new_expiry = clock.now(), expires_at or start + timedelta(days=days or 0)
+def _expire(
+    key: CandidateKey,
+    send_email: bool,
+    start: datetime,
+    days: int = 0,
+    expires_at: datetime | None = None,
+    delay_seconds: int = 0,
+) -> None:
+    now, new_expiry = clock.now(), expires_at or start + timedelta(days=days)
     if not now < new_expiry <= now + MAX_EXPIRY:
         field = "expiresAt" if expires_at else "days"
         raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
+    if send_email:
+        _enqueue_invitation(key, delay_seconds, isExtension=True)
 
 
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, PageOf, define_schema
+from schemas.base import Body, PageOf, Schema, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
-from schemas.keys import EXTERNAL_ID, STATUSES, Key, Metadata
+from schemas.keys import EXTERNAL_ID, FINDING_REASON, STATUSES, Key, Metadata
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, After, Filter, PageQuery
 
 
@@ -71,6 +71,39 @@ class NewDecision(Body):
 
     decision = Choice(DECISIONS, "Decision.", example="advanced", required=True)
     reason = Text(2000, "Reason.", load_default=None, example="Careful, well-tested fix.", null=True)
+    finding_reason = Text(
+        2000, FINDING_REASON, load_default=None, example="The result was reproduced.", null=True
+    )
+
+
+class DecisionQuery(Filter):
+    """The decision to check."""
+
+    decision = Choice(DECISIONS, "Decision.", example="rejected", required=True)
+
+
+class DecisionWarning(Schema):
+    """Something that speaks against a decision."""
+
+    code = Choice(
+        ["lower_total", "missing_scores", "findings", "results_changed"],
+        "`lower_total`: a rejected candidate has a higher total than an advanced or hired one. `results_changed`: "
+        "findings can change the results.",
+        example="lower_total",
+    )
+    message = String("Explanation.", example="Rejected with a higher total: 1.")
+    session_ids = ListOf(Id(), "Sessions with the opposite decision, for `lower_total`.", optional=True)
+    finding_codes = ListOf(
+        String(), "Codes of the findings.", example=["call_not_recorded"], optional=True
+    )
+
+
+DecisionWarnings = define_schema(
+    "DecisionWarnings",
+    "What speaks against a decision.",
+    warnings=ListOf(DecisionWarning, "Warnings; empty without a session."),
+    needs_finding_reason=Flag("True if the console asks for `findingReason`.", example=False),
+)
 
 
 CandidateResponse = define_schema(

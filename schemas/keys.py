@@ -15,6 +15,7 @@ from schemas.timestamps import Timestamp
 STATUSES = ("pending", "active", "completed", "expired", "hired")
 SESSION_STATUSES = STATUSES[1:]
 EXTERNAL_ID = "Your own id for the candidate, unique in the assessment."
+FINDING_REASON = "Reason to decide although findings can change the results."
 MASKED_KEY = candidate_keys.MASKED
 INVITE_STATES = ("queued", "sent", "saved", "failed", "canceled", "suppressed")
 
@@ -127,6 +128,7 @@ class Key(Schema):  # R16
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     decision = Choice(DECISIONS, "Current hiring decision.", example="advanced")
     decision_reason = String("Reason for the decision.", example="Careful, well-tested fix.", null=True)
+    decision_finding_reason = String(FINDING_REASON, example="The result was reproduced.", null=True)
     decided_at = Timestamp("Time of the decision; null before the first one.", null=True)
     decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
     invite = Nested(Invite, "The latest invitation.", dump_only=True, null=True)
@@ -166,6 +168,7 @@ def serialize_key(row: Any, reveals_key: bool) -> dict[str, Any]:
         "erasureRequestedAt": row_time(row.erasure_requested_at),
         "decision": row.decision,
         "decisionReason": row.decision_reason,
+        "decisionFindingReason": row.decision_finding_reason,
         "decidedAt": row_time(row.decided_at),
         "decidedBy": decided_by if row.decided_by_id else None,
         "invite": invite if row.invite_state else None,

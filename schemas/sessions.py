@@ -6,7 +6,7 @@ from schemas import common
 from schemas.base import Author, Body, Schema
 from schemas.common import Checkpoint
 from schemas.fields import Choice, Dict, Flag, Id, Integer, ListOf, Nested, Number, String, Text, Verbatim
-from schemas.keys import SESSION_STATUSES
+from schemas.keys import FINDING_REASON, SESSION_STATUSES
 from schemas.submissions import Submission
 from schemas.test_runs import HIDDEN_TESTS, HiddenTests
 from schemas.timestamps import Timestamp
@@ -190,6 +190,9 @@ class ReviewedSession(Session):
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced", optional=True)
     decision_reason = String(
         "Reason for the decision.", example="Careful, well-tested fix.", null=True, optional=True
+    )
+    decision_finding_reason = String(
+        FINDING_REASON, example="The result was reproduced.", null=True, optional=True
     )
     decided_at = Timestamp("Time of the decision; null before the first.", null=True, optional=True)
     decided_by = Nested(

@@ -69,6 +69,7 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
             client_install=settings["CLIENT_INSTALL"],
             reply_to=key.organization.reply_to,
             is_reminder=delivery.kind == REMINDER,
+            is_extension="isExtension" in delivery.data,
         )
         _send(delivery, compose(invitation, settings["MAIL_FROM"], clock.now()), transport)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from errors import NotFailed
+from errors import NotFailed, NotQueued
 from models import sql
 from models.base import clock
 from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
@@ -30,9 +30,9 @@ def enqueue_invitations(
         sql.insert(Delivery, invitations, organization_id=organization_id, kind=INVITATION, data=data)
 
 
-def enqueue_reminder(key: Any, columns: dict[str, Any]) -> None:
+def enqueue_reminder(key: Any, columns: dict[str, Any], **data: Any) -> None:
     """Queue a reminder with the columns of models/deliveries/limit.py."""
-    shared = {"organization": key.organization_id, "kind": REMINDER, "data": key.invitation_data}
+    shared = {"organization": key.organization_id, "kind": REMINDER, "data": key.invitation_data | data}
     Delivery.create(**shared, subject_id=key.id, **columns)
 
 
@@ -90,6 +90,14 @@ def retry_waiting() -> int:
 def _requeue_failed(condition: peewee.Expression, **columns: Any) -> int:
     update = Delivery.update(state="queued", attempts=0, due_at=clock.now(), **columns)
     return update.where(condition, Delivery.state == "failed").execute()
+
+
+def cancel(delivery: Delivery) -> None:
+    """Cancel a queued message. Raises NotQueued if it was sent, or a worker can be sending it."""
+    is_waiting = (Delivery.attempts == 0) | (Delivery.due_at > clock.now() + LEASE)
+    update = Delivery.update(state="canceled", last_error="A reviewer canceled the message.")
+    if not update.where(Delivery.id == delivery.id, Delivery.state == "queued", is_waiting).execute():
+        raise NotQueued()
 
 
 def cancel_queued_invitations(key: Any) -> None:

@@ -11,6 +11,8 @@ MAX_FINDINGS_PER_CODE = 100
 
 # Findings that rule out recomputing the metrics.
 EVENT_CODES = frozenset({"event_missing", "seal_broken", "event_changed", "event_inserted", "column_changed"})
+# Findings that can change a session's results: stored data was altered, or work is missing from the recording.
+CHANGES_RESULTS = EVENT_CODES | {"metrics_changed", "session_changed", "data_changed", "call_not_recorded"}
 # The most serious first. Each names the harmless causes before the others.
 _EXPLANATIONS = {
     "event_changed": "The stored event differs from the one that the service recorded: the database was repaired, or "

@@ -202,7 +202,7 @@ def test_the_export_contains_the_listed_candidates(reviewer, assessment, key, mo
     assert rows == [{name: candidate[name] or "" for name in rows[0]} for candidate in candidates]
     assert candidates[0].keys() - rows[0].keys() == {
         *("orgId", "invite", "erasureRequestedAt", "metadata", "updatedAt"),
-        *("decisionReason", "decidedAt", "decidedBy"),
+        *("decisionReason", "decisionFindingReason", "decidedAt", "decidedBy"),
     }
     filtered = rows_of(reviewer.get(f"{PATH}/export", status="active"))
     assert filtered == rows[:1]

@@ -354,6 +354,72 @@ def test_reminders_follow_an_extended_expiry(clock, reviewer, reminded_key, work
     assert invitations.enqueue_reminders() == 1
 
 
+def test_a_reminder_on_demand_replaces_the_automatic_one_until_it_is_canceled(
+    clock, reviewer, reminded_key, worker, emails
+):
+    worker.run_once()
+    body_of(reviewer.post(path_of(reminded_key, "/remind?delaySeconds=20")))
+    worker.run_once()
+    assert len(emails()) == 1
+    (reminder, _) = reviewer.get(path_of(reminded_key, "/deliveries")).json["deliveries"]
+    canceled = body_of(reviewer.delete(f"/v1/deliveries/{reminder['id']}"))["delivery"]
+    assert (canceled["state"], canceled["lastError"]) == ("canceled", "A reviewer canceled the message.")
+    clock.fixed += timedelta(days=5)
+    assert invitations.enqueue_reminders() == 1
+    body_of(reviewer.post(path_of(reminded_key, "/remind")))
+    worker.run_once()
+    assert [state for _, state in history(reviewer, reminded_key)] == ["saved", "saved", "canceled", "saved"]
+    (reminder, *_) = reviewer.get(path_of(reminded_key, "/deliveries")).json["deliveries"]
+    assert error_of(reviewer.delete(f"/v1/deliveries/{reminder['id']}")) == (409, "not_queued")
+    make_session(reminded_key)
+    assert error_of(reviewer.post(path_of(reminded_key, "/remind"))) == (409, "key_redeemed")
+
+
+def test_a_message_that_a_worker_is_sending_cannot_be_canceled(clock, reviewer, key):
+    delivery = Delivery.claim()
+    assert error_of(reviewer.delete(f"/v1/deliveries/{delivery.id}")) == (409, "not_queued")
+    outcomes.postpone(delivery, "Busy.")
+    Delivery.update(due_at=clock.fixed + 2 * LEASE).execute()
+    assert body_of(reviewer.delete(f"/v1/deliveries/{delivery.id}"))["delivery"]["state"] == "canceled"
+
+
+@pytest.mark.parametrize("path", ["/extend", "/reopen"])
+def test_a_new_expiry_can_be_sent(clock, reviewer, key, worker, emails, path):
+    worker.run_once()
+    clock.fixed += timedelta(days=8 if path == "/reopen" else 1)
+    body_of(reviewer.post(path_of(key, path), {"days": 7, "sendEmail": True}))
+    worker.run_once()
+    subjects = [message_from_string(email)["Subject"].strip() for email in emails()]
+    assert len(subjects) == 2
+    assert sum(subject.startswith("More time: ") for subject in subjects) == 1
+    CandidateKey.update(candidate_email=None, address=None).execute()
+    before = only_candidate(reviewer)["expiresAt"]
+    response = reviewer.post(path_of(key, "/extend"), {"days": 7, "sendEmail": True})
+    assert error_of(response) == (409, "no_email_address")
+    assert only_candidate(reviewer)["expiresAt"] == before
+
+
+@pytest.mark.parametrize("action", ["invite", "remind", "extend", "reopen", "revoke"])
+def test_a_candidate_that_changed_meanwhile_is_not_changed(clock, reviewer, key, action):
+    if action == "reopen":
+        clock.fixed = key.expires_at
+    tag = reviewer.get(path_of(key)).headers["ETag"]
+    body_of(reviewer.patch(path_of(key), {"externalId": "4711"}))
+    before = reviewer.get(path_of(key)).json
+
+    def act(tag):
+        request = {"method": "POST", "path": path_of(key, f"/{action}"), "headers": {"If-Match": tag}}
+        if action == "revoke":
+            request |= {"method": "DELETE", "path": f"/v1/assessments/{key.assessment_id}/keys/{key.id}"}
+        if action in ("extend", "reopen"):
+            request["json"] = {"days": 7}
+        return reviewer.request(**request)
+
+    assert error_of(act(tag)) == (412, "precondition_failed")
+    assert reviewer.get(path_of(key)).json == before
+    body_of(act(reviewer.get(path_of(key)).headers["ETag"]))
+
+
 def test_the_reminder_must_be_due_after_the_invitation(reviewer, assessment):
     new = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it.", "reminderDaysBefore": 7}
     assert error_paths(reviewer.post("/v1/assessments", new)) == [["reminderDaysBefore"]]

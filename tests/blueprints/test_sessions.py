@@ -27,7 +27,7 @@ REVIEWER_FIELDS = {
         "testResult",
         "hiddenTests",
     ),
-    *("decision", "decisionReason", "decidedAt", "decidedBy"),
+    *("decision", "decisionReason", "decisionFindingReason", "decidedAt", "decidedBy"),
 }
 METRICS = {
     "durationMs", "promptCount", "commandFailRate", "verifyIntensity", "manualEditRatio", "firstChangeLatencyMs",

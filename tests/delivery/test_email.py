@@ -145,6 +145,12 @@ def test_a_reminder_has_its_own_subject_and_text():
     assert all("This is a reminder" in text for text in texts_of(message))
 
 
+def test_an_extension_has_its_own_subject_and_text():
+    message = received(is_extension=True)
+    assert message["Subject"].strip().startswith("More time: Northwind has invited you")
+    assert all("You have more time" in text for text in texts_of(message))
+
+
 def test_a_candidate_without_a_name_is_greeted_without_it():
     message = received(candidate_name=None)
     assert text_of(message).startswith("Hello,\n")

@@ -1,0 +1,70 @@
+"""What speaks against a hiring decision. Warnings inform people; they block nothing."""
+
+from collections.abc import Collection, Iterable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from rules.integrity.findings import CHANGES_RESULTS
+
+POSITIVE = ("advanced", "hired")
+
+
+class Result(NamedTuple):
+    """A session's hiring decision and total score; both totals are None if there is none, or it is hidden."""
+
+    session_id: Any
+    decision: str
+    total: int | None = None
+    highest: int | None = None
+
+    @property
+    def share(self) -> Fraction | None:
+        return Fraction(self.total, self.highest) if self.total is not None and self.highest else None
+
+
+def opposite(decision: str) -> tuple[str, ...]:
+    """Return the decisions that a decision is compared with."""
+    return {"rejected": POSITIVE, "undecided": ()}.get(decision, ("rejected",))
+
+
+def find_inconsistencies(results: Iterable[Result]) -> list[tuple[Result, Result]]:
+    """Return the pairs of a rejected result and an advanced or hired one with a lower total.
+
+    Totals are compared as shares of the highest total.
+    """
+    scored = [(share, result) for result in results if (share := result.share) is not None]
+    positive = [(share, result) for share, result in scored if result.decision in POSITIVE]
+    return [
+        (rejected, other)
+        for share, rejected in scored
+        if rejected.decision == "rejected"
+        for other_share, other in positive
+        if other_share < share
+    ]
+
+
+def find_warnings(
+    result: Result, others: Iterable[Result], missing_scores: str | None, finding_codes: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the warnings about a decision on a session.
+
+    result -- the session, with the new decision
+    others -- sessions with an opposite decision
+    missing_scores -- a sentence about missing scores, or None
+    """
+    warnings: list[dict[str, Any]] = []
+    pairs = find_inconsistencies([result, *others])
+    if pairs:
+        ids = [(other if rejected is result else rejected).session_id for rejected, other in pairs]
+        lower, higher = "Advanced or hired with a lower total", "Rejected with a higher total"
+        text = lower if result.decision == "rejected" else higher
+        warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})
+    if missing_scores:
+        warnings.append({"code": "missing_scores", "message": missing_scores})
+    if further := [code for code in finding_codes if code not in CHANGES_RESULTS]:
+        text = "The recording has findings."
+        warnings.append({"code": "findings", "message": text, "finding_codes": further})
+    if changing := [code for code in finding_codes if code in CHANGES_RESULTS]:
+        text = "The recording has findings that can change the results."
+        warnings.append({"code": "results_changed", "message": text, "finding_codes": changing})
+    return warnings
