@@ -18,16 +18,15 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations, r
 @idempotent
 @etags.with_if_match
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
-@blp.arguments(schemas.MessageQuery, location="query")
 @blp.response(200, CandidateResponse)
 @audit.record_change()
-def resend_invitation(query, candidate_id):
+def resend_invitation(candidate_id):
     """Resend an invitation
 
-    Queues a new message with the same key, and cancels a queued invitation. Each address receives at most 5 messages
-    per assessment in 24 hours.
+    Queues a new message with the same key, and cancels a queued invitation. It is sent after 25 seconds: until then,
+    `DELETE /v1/deliveries/{id}` cancels it. Each address receives at most 5 messages per assessment in 24 hours.
     """
-    invitations.invite(find(CandidateKey, candidate_id), candidate_check(candidate_id), **query)
+    invitations.invite(find(CandidateKey, candidate_id), candidate_check(candidate_id))
     return candidate_response(candidate_id)
 
 
@@ -36,16 +35,15 @@ def resend_invitation(query, candidate_id):
 @idempotent
 @etags.with_if_match
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.KeyRedeemed, errors.EmailLimit)
-@blp.arguments(schemas.MessageQuery, location="query")
 @blp.response(200, CandidateResponse)
 @audit.record_change()
-def remind_candidate(query, candidate_id):
+def remind_candidate(candidate_id):
     """Remind a candidate
 
     Queues a reminder, which replaces the automatic one before the current expiry. Only for keys that have neither
-    expired nor been redeemed. Each address receives at most 5 messages per assessment in 24 hours.
+    expired nor been redeemed. Delay and limit are those of an invitation.
     """
-    invitations.remind(find(CandidateKey, candidate_id), candidate_check(candidate_id), **query)
+    invitations.remind(find(CandidateKey, candidate_id), candidate_check(candidate_id))
     return candidate_response(candidate_id)
 
 

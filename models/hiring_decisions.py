@@ -52,9 +52,8 @@ def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[di
     session = Session.get_or_none(Session.key == key)
     if session is None or decision == "undecided":
         return []
-    decided = Session.select(Session, CandidateKey).join(CandidateKey)
-    is_opposite = CandidateKey.decision.in_(hiring_decisions.opposite(decision))
-    others = list(decided.where(Session.assessment == key.assessment_id, Session.id != session.id, is_opposite))
+    query = Session.select(Session, CandidateKey).join(CandidateKey)
+    others = list(query.where(Session.assessment == key.assessment_id, Session.id != session.id))
     hidden = visibility.hidden_scores(viewer, [session.id, *(other.id for other in others)])
     missing = None
     if session.id in hidden:

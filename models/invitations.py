@@ -21,6 +21,8 @@ from models.sessions import Session, update_time_limit
 from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
+# Messages that reviewers send wait a little longer than the console offers Undo.
+UNDO_PERIOD = timedelta(seconds=25)
 BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
 Check = Callable[[], None]
@@ -130,7 +132,7 @@ def revoke(key: CandidateKey, check: Check) -> None:
         locked.revoke()
 
 
-def invite(key: CandidateKey, check: Check, delay_seconds: int = 0) -> None:
+def invite(key: CandidateKey, check: Check) -> None:
     """Send a new invitation, and cancel queued invitations.
 
     Raises NoEmailAddress, InvitationExpired, SessionEnded and EmailLimit.
@@ -141,30 +143,30 @@ def invite(key: CandidateKey, check: Check, delay_seconds: int = 0) -> None:
             raise errors.InvitationExpired()
         if session is not None and session.closed_as_of(now):
             raise errors.SessionEnded()
-        _enqueue_invitation(locked, delay_seconds)
+        _enqueue_invitation(locked)
 
 
-def _enqueue_invitation(key: CandidateKey, delay_seconds: int, **data: Any) -> None:
+def _enqueue_invitation(key: CandidateKey, **data: Any) -> None:
     outbox.cancel_queued_invitations(key)
-    invitation = _new_message(key, delay_seconds) | {"id": new_id(), "subject_id": key.id}
+    invitation = _new_message(key) | {"id": new_id(), "subject_id": key.id}
     outbox.enqueue_invitations(key.organization_id, [invitation], key.invitation_data | data)
     key.update_columns(invitation_id=invitation["id"], bounced=False)
 
 
-def _new_message(key: CandidateKey, delay_seconds: int) -> dict[str, Any]:
+def _new_message(key: CandidateKey) -> dict[str, Any]:
     """Build the columns of a message that a reviewer sends. Raises NoEmailAddress and EmailLimit."""
     if key.address is None:
         raise errors.NoEmailAddress()
     address = limit.require_allowed(key.assessment_id, key.address)
-    return {"address": address, "due_at": clock.now() + timedelta(seconds=delay_seconds)}
+    return {"address": address, "due_at": clock.now() + UNDO_PERIOD}
 
 
-def remind(key: CandidateKey, check: Check, delay_seconds: int = 0) -> None:
+def remind(key: CandidateKey, check: Check) -> None:
     """Send a reminder, which replaces the automatic one. Raises the errors of `invite`, and KeyRedeemed."""
     with _locked(key, check, with_messages=True) as locked:
         _require_pending(locked)
-        data = {"replacesAutomatic": locked.reminded_at is None}
-        outbox.enqueue_reminder(locked, _new_message(locked, delay_seconds), **data)
+        is_first = locked.reminded_at is None
+        outbox.enqueue_reminder(locked, _new_message(locked), replacesAutomatic=is_first)
         locked.update_columns(reminded_at=locked.reminded_at or clock.now())
 
 
@@ -193,7 +195,7 @@ def retry(delivery: Delivery) -> Delivery:
 def extend(key: CandidateKey, check: Check, send_email: bool = False, **expiry: Any) -> None:
     """Set a pending key's expiry: a time, or days after the current expiry.
 
-    expiry -- `days` or `expires_at`, and `delay_seconds` of the email
+    expiry -- `days` or `expires_at`
 
     Raises KeyRedeemed, InvitationExpired, Invalid for a time in the past or more than a year ahead, and for an email
     NoEmailAddress and EmailLimit.
@@ -228,12 +230,7 @@ def _require_not_redeemed(key: CandidateKey) -> None:
 
 
 def _expire(
-    key: CandidateKey,
-    send_email: bool,
-    start: datetime,
-    days: int = 0,
-    expires_at: datetime | None = None,
-    delay_seconds: int = 0,
+    key: CandidateKey, send_email: bool, start: datetime, days: int = 0, expires_at: datetime | None = None
 ) -> None:
     now, new_expiry = clock.now(), expires_at or start + timedelta(days=days)
     if not now < new_expiry <= now + MAX_EXPIRY:
@@ -241,7 +238,7 @@ def _expire(
         raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
     if send_email:
-        _enqueue_invitation(key, delay_seconds, isExtension=True)
+        _enqueue_invitation(key, isExtension=True)
 
 
 def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousandths: int | None) -> None:

@@ -22,11 +22,6 @@ class Result(NamedTuple):
         return Fraction(self.total, self.highest) if self.total is not None and self.highest else None
 
 
-def opposite(decision: str) -> tuple[str, ...]:
-    """Return the decisions that a decision is compared with."""
-    return {"rejected": POSITIVE, "undecided": ()}.get(decision, ("rejected",))
-
-
 def find_inconsistencies(results: Iterable[Result]) -> list[tuple[Result, Result]]:
     """Return the pairs of a rejected result and an advanced or hired one with a lower total.
 
@@ -49,15 +44,15 @@ def find_warnings(
     """Return the warnings about a decision on a session.
 
     result -- the session, with the new decision
-    others -- sessions with an opposite decision
+    others -- the assessment's other sessions
     missing_scores -- a sentence about missing scores, or None
     """
     warnings: list[dict[str, Any]] = []
-    pairs = find_inconsistencies([result, *others])
+    pairs = [pair for pair in find_inconsistencies([result, *others]) if result in pair]
     if pairs:
-        ids = [(other if rejected is result else rejected).session_id for rejected, other in pairs]
-        lower, higher = "Advanced or hired with a lower total", "Rejected with a higher total"
-        text = lower if result.decision == "rejected" else higher
+        ids = [(other if rejected == result else rejected).session_id for rejected, other in pairs]
+        is_rejection = result.decision == "rejected"
+        text = "Advanced or hired with a lower total" if is_rejection else "Rejected with a higher total"
         warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})
     if missing_scores:
         warnings.append({"code": "missing_scores", "message": missing_scores})

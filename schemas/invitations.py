@@ -7,20 +7,11 @@ import marshmallow as ma
 from schemas.base import Body, PageOf, Schema, define_schema
 from schemas.fields import Choice, DocumentedField, Flag, Id, Integer, ListOf, Nested
 from schemas.keys import INVITE_STATES, Invite
-from schemas.queries import Filter, PageQuery, QueryInteger
+from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
 KINDS = ("invitation", "reminder")
 _FACTOR = "Factor to multiply the assessment's time limit by."
-
-
-_DELAY = "Seconds until the message is sent. Until then, `DELETE /v1/deliveries/{id}` cancels it."
-
-
-class MessageQuery(Filter):
-    """Options for a message to a candidate."""
-
-    delay_seconds = QueryInteger(_DELAY, min=0, max=300, load_default=0)
 
 
 class ReopenedExpiry(Body):
@@ -31,7 +22,6 @@ class ReopenedExpiry(Body):
     expires_at = TimestampInput("Alternative to `days`: a time within the next 365 days.")
     days = Integer("Days from now.", min=1, max=365, example=7)
     send_email = Flag("True to send the invitation again, with the new expiry.", example=True)
-    delay_seconds = Integer(_DELAY, min=0, max=300, example=20)
 
     @ma.validates_schema
     def check_at_most_one(self, data: dict, **kwargs: Any) -> None:
@@ -80,7 +70,7 @@ class NewAccommodation(Body):
 
 
 def _check_at_most_one(data: dict, name: str, other: str) -> None:
-    if len(data.keys() - {"send_email", "delay_seconds"}) > 1:
+    if len(data.keys() - {"send_email"}) > 1:
         raise ma.ValidationError(f"Only one of `{name}` and `{other}` is allowed.", name)
 
 

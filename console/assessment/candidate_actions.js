@@ -5,6 +5,7 @@ import { copyText } from "../shared/clipboard.js";
 import { toast, toastError } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import * as dialogs from "./candidate_dialogs.js";
+import { accepts, act } from "../decisions/selection.js";
 import { keyLink } from "./invite_batches.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { describeError } from "../shared/states.js";
@@ -63,7 +64,7 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
-      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), onDone };
+      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), onDone, onChange };
       const available = ACTIONS.filter(([, isAvailable]) => isAvailable(context));
       return available.length ? available.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {
@@ -133,18 +134,24 @@ const isOpen = ({ status }) => status === "pending" || status === "active";
 const canWrite = ({ can }) => can("write");
 const hasVisibleKey = ({ key }) => key !== MASKED_KEY;
 
+/** Build the item of an action that is also available for a selection. */
+function shared(name) {
+  const run = ({ candidate, assessment, onChange }) => act(name, [candidate], { assessmentOf: () => assessment, onDone: onChange });
+  return [name, (context) => canWrite(context) && accepts(name, context.candidate), run];
+}
+
 // [name, condition, function], in menu order.
 const ACTIONS = [
   ["copyLink", ({ candidate }) => isOpen(candidate) && hasVisibleKey(candidate), ({ candidate }) => copyAndReport(keyLink(candidate), "copyLink")],
   ["copyKey", ({ candidate }) => isOpen(candidate) && hasVisibleKey(candidate), ({ candidate }) => copyAndReport(candidate.key, "copyKey")],
   ["messages", ({ candidate }) => Boolean(candidate.invite), dialogs.showMessages],
-  ["resend", (context) => canWrite(context) && isOpen(context.candidate) && Boolean(context.candidate.candidateEmail || context.candidate.invite), dialogs.resend],
+  shared("resend"),
+  shared("remind"),
   ["update", (context) => canWrite(context) && !isHidden(context.candidate, context.assessment), dialogs.updateDetails],
-  ["extend", (context) => canWrite(context) && context.candidate.status === "pending", dialogs.extend],
-  ["reopen", (context) => canWrite(context) && context.candidate.status === "expired" && !context.candidate.sessionId, dialogs.reopen],
+  shared("extend"),
   ["accommodate", (context) => canWrite(context) && isOpen(context.candidate) && Boolean(context.assessment.timeLimitMinutes), dialogs.accommodate],
   ["allowRestart", (context) => canWrite(context) && context.candidate.status === "active", dialogs.allowRestart],
-  ["revoke", canWrite, dialogs.revoke],
+  shared("revoke"),
   ["erase", ({ can }) => can("admin"), dialogs.erase],
 ];
 

@@ -7,16 +7,12 @@ import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime } from "../shared/time.js";
 
-const DAY_MS = 86_400_000;
 const FIELDS = ["candidateName", "candidateEmail", "externalId"];
 
-export async function resend({ path, name, candidate, onDone }) {
-  const isSent = await confirmAction("resend", { name: candidate.candidateEmail ?? name }, () => api.post(`${path}/invite`));
-  if (isSent) onDone(t("actions.resend.done", { name }));
-}
-
 export async function allowRestart({ path, name, onDone }) {
-  if (await confirmAction("allowRestart", { name }, () => api.post(`${path}/allow-redeem`))) onDone(t("actions.allowRestart.done", { name }));
+  const title = t("actions.allowRestart.title", { name });
+  const save = () => api.post(`${path}/allow-redeem`);
+  if (await ask({ title, content: h("p", {}, t("actions.allowRestart.text")), action: t("actions.allowRestart.confirm"), save })) onDone(t("actions.allowRestart.done", { name }));
 }
 
 /** Update the name, email address or external id. */
@@ -31,40 +27,6 @@ export async function updateDetails({ path, name, candidate, onDone }) {
     save: (form) => api.patch(path, Object.fromEntries(FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]))),
   });
   if (response) onDone(t("actions.update.done", { name }), () => api.patch(path, before));
-}
-
-export async function extend({ path, name, candidate, onDone }) {
-  const before = candidate.expiresAt;
-  const response = await ask({
-    title: t("actions.extend.title", { name }),
-    content: [h("p", {}, t("actions.extend.text", { time: formatDateTime(before) })), daysField("extend", new Date(before).getTime(), 7)],
-    action: t("actions.extend.confirm"),
-    save: (form) => api.post(`${path}/extend`, { days: Number(form.elements.namedItem("days").value) }),
-  });
-  if (response) onDone(t("actions.extend.done", { name, time: formatDateTime(response.candidate.expiresAt) }), () => api.post(`${path}/extend`, { expiresAt: before }));
-}
-
-export async function reopen({ path, name, assessment, onDone }) {
-  const response = await ask({
-    title: t("actions.reopen.title", { name }),
-    content: [h("p", {}, t("actions.reopen.text")), daysField("reopen", Date.now(), assessment.expiresInDays ?? 7)],
-    action: t("actions.reopen.confirm"),
-    save: (form) => api.post(`${path}/reopen`, { days: Number(form.elements.namedItem("days").value) }),
-  });
-  if (response) onDone(t("actions.reopen.done", { name, time: formatDateTime(response.candidate.expiresAt) }));
-}
-
-/** Build a field for a number of days. Shows the resulting date. */
-function daysField(action, start, value) {
-  const result = h("p", { class: "quiet", role: "status" });
-  const input = h("input", { name: "days", type: "number", class: "short", min: 1, max: 365, required: true, value, oninput: update });
-  update();
-  return h("div", {}, field(t(`actions.${action}.days`), input), result);
-
-  function update() {
-    const days = Number(input.value);
-    fill(result, days >= 1 && days <= 365 ? t("actions.until", { time: formatDateTime(new Date(start + days * DAY_MS).toISOString()) }) : "");
-  }
 }
 
 /** Change the candidate's time limit, by minutes or by a factor. */
@@ -119,13 +81,6 @@ export async function accommodate({ path, name, assessment, candidate, onDone })
   }
 }
 
-export async function revoke({ name, candidate, onDone }) {
-  const key = `/v1/assessments/${candidate.assessmentId}/keys/${candidate.id}`;
-  const text = candidate.sessionId ? "textStarted" : "text";
-  const isRevoked = await confirmAction("revoke", { name }, () => api.remove(key), { text, danger: true });
-  if (isRevoked) onDone(t("actions.revoke.done", { name }));
-}
-
 /** Erase personal data. Requires typing the candidate's name, because erasure cannot be undone. */
 export async function erase({ path, name, candidate, onDone }) {
   const input = h("input", { name: "typed", autocomplete: "off", spellcheck: "false" });
@@ -147,10 +102,6 @@ export async function erase({ path, name, candidate, onDone }) {
   if (isErased) onDone(t("actions.erase.done"));
 }
 
-function confirmAction(name, values, save, { text = "text", danger = false } = {}) {
-  return ask({ title: t(`actions.${name}.title`, values), content: h("p", {}, t(`actions.${name}.${text}`, values)), action: t(`actions.${name}.confirm`), danger, save });
-}
-
 /** Show the candidate's emails, newest first. Failed emails can be retried. */
 export async function showMessages({ path, name, can, onDone }) {
   const list = h("div");
@@ -169,20 +120,24 @@ export async function showMessages({ path, name, can, onDone }) {
   }
 
   function message({ id, kind, state, attempts, lastError, sentAt, createdAt, nextTryAt }) {
-    const retry = h("button", { type: "button", class: "secondary", onclick: () => runAction(retry, () => send(id)) }, t("common.tryAgain"));
+    const button = (label, request, done) => {
+      const element = h("button", { type: "button", class: "secondary", onclick: () => runAction(element, () => change(request, done)) }, label);
+      return element;
+    };
     return h(
       "li",
       {},
       h("p", {}, h("strong", {}, t(`actions.messages.kinds.${kind}`)), " · ", h("span", { class: `verdict ${state}` }, t(`actions.messages.states.${state}`)), " · ", h("span", { class: "quiet" }, formatDateTime(sentAt ?? createdAt))),
       lastError && h("p", { class: "quiet" }, t("actions.messages.error", { error: lastError, n: attempts })),
       nextTryAt && state === "queued" && attempts > 0 && h("p", { class: "quiet" }, t("actions.messages.next", { time: formatDateTime(nextTryAt) })),
-      state === "failed" && can("write") && retry,
+      state === "failed" && can("write") && button(t("common.tryAgain"), () => api.post(`/v1/deliveries/${id}/retry`), "retried"),
+      state === "queued" && can("write") && button(t("actions.messages.cancel"), () => api.remove(`/v1/deliveries/${id}`), "canceled"),
     );
   }
 
-  async function send(id) {
-    await api.post(`/v1/deliveries/${id}/retry`);
-    onDone(t("actions.messages.retried", { name }));
+  async function change(request, done) {
+    await request();
+    onDone(t(`actions.messages.${done}`, { name }));
     await load();
   }
 }

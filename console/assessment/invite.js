@@ -224,13 +224,13 @@ function sendStep(context, people) {
     const hasNoEmail = people.every(({ email }) => !email);
     if (hasNoEmail && !run.failed.length) return context.links(run.keys);
     fill(status, resultText(run));
-    fill(result, failures(run), withoutEmailButton(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
+    fill(result, failures(run), linksButton(), h("div", { class: "actions" }, run.canRetry() && h("button", { type: "button", class: "primary", onclick: send }, t("invite.retry")), closeButton(context.dialog, !run.canRetry())));
     return result.querySelector("button").focus();
   }
 
-  /** Build a button that shows the links without email. */
-  function withoutEmailButton() {
-    const keys = run.keys.filter(({ candidateEmail, invite: message }) => !candidateEmail && !message);
+  /** Build a button that shows the links, also those in emails, which can be saved as files. */
+  function linksButton() {
+    const { keys } = run;
     return keys.length > 0 && h("button", { type: "button", class: "link", onclick: () => context.links(keys) }, t("invite.showLinks", { n: keys.length }));
   }
 }

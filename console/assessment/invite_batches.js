@@ -5,6 +5,7 @@ import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 const BATCH_SIZE = 50;
+const REJECTED = [400, 402, 403, 404];
 const ROOT = document.documentElement.dataset.root;
 
 /** Return the start page's URL for a key. */
@@ -32,11 +33,11 @@ export function issueKeys(assessment, people, { options, existingIds }) {
       try {
         await sendBatch(batch);
       } catch (error) {
-        const isBatchError = error.details?.length > 0;
-        // Other batches would fail for the same reason, such as a lost connection.
-        const failed = isBatchError ? [batch] : batches.slice(n);
-        remaining.push(...failed.flatMap((failedBatch) => batchesToRetry(failedBatch, error)));
-        if (!isBatchError) break;
+        const reasons = entryReasons(error);
+        // Other batches would fail for the same reason, such as a lost connection or an invalid option.
+        const failed = reasons.size ? [batch] : batches.slice(n);
+        remaining.push(...failed.flatMap((failedBatch) => batchesToRetry(failedBatch, error, reasons)));
+        if (!reasons.size) break;
       }
       processed += batch.people.length;
       onProgress(Math.min(processed, people.length));
@@ -56,19 +57,23 @@ export function issueKeys(assessment, people, { options, existingIds }) {
 
   /**
    * Record failures, and return the batch to retry: unchanged if the service may have received it, otherwise without
-   * rejected people.
+   * rejected people. There is none if the request itself is rejected.
    */
-  function batchesToRetry(batch, error) {
-    const reasons = new Map((error.details ?? []).filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
+  function batchesToRetry(batch, error, reasons) {
+    const isRejected = !reasons.size && REJECTED.includes(error.status);
     for (const [n, person] of batch.people.entries()) {
       const reason = reasons.get(n) ?? (reasons.size ? t("invite.batchRejected") : describeError(error).join(". "));
-      run.failed.push({ person, reason, isFinal: reasons.has(n) });
+      run.failed.push({ person, reason, isFinal: isRejected || reasons.has(n) });
     }
+    if (isRejected) return [];
     const retryable = batch.people.filter((_, n) => !reasons.has(n));
     if (!retryable.length) return [];
     return [reasons.size ? newBatch(retryable) : batch];
   }
 }
+
+/** Map entries' indexes to the reasons for which they were rejected. */
+const entryReasons = ({ details = [] }) => new Map(details.filter(({ path: [, n] }) => Number.isInteger(n)).map(({ path: [, n], message }) => [n, message]));
 
 const newBatch = (people) => ({ people, key: crypto.randomUUID() });
 

@@ -103,6 +103,7 @@ function decision({ session }) {
     h("p", { class: "verdict" }, t(`print.decisions.${made}`)),
     rows([
       [t("print.reason"), reason ?? t("print.noReason")],
+      [t("decisions.despite"), session.decisionFindingReason],
       [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],
       [t("print.decidedAt"), formatDateTime(decidedAt)],
     ]),

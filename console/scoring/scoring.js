@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
-import { decisionPanel } from "./decision.js";
+import { decisionPanel } from "../decisions/decision.js";
 import { criterionForm } from "./form.js";
 import { totalText } from "../shared/scores.js";
 import { candidateName } from "../shared/names.js";

@@ -10,7 +10,7 @@ import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { dotPlot, stripPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
-import { decisionText } from "../scoring/decision.js";
+import { decisionText } from "../decisions/decision.js";
 import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
 import { renderPageAsync } from "../shared/states.js";
 import { testResults } from "../shared/tests.js";

@@ -116,7 +116,7 @@ function numbers(session, score) {
     [t("report.eventCount"), formatNumber(session.eventCount), uncounted.join(", ")],
     ...testResults(session),
     [t("report.teamScore"), score, null],
-    [t("report.decision"), t(`scoring.decisions.${session.decision}`), session.decidedBy?.name],
+    [t("report.decision"), t(`decisions.names.${session.decision}`), session.decidedBy?.name],
     metrics && [
       t("report.cost"),
       metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd),

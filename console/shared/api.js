@@ -49,8 +49,8 @@ export async function limitReads(send) {
 }
 
 /** Send a POST with an idempotency key. To retry after a lost response, pass the same `key`. */
-export function post(path, body, { key = crypto.randomUUID(), signal } = {}) {
-  return json("POST", path, { body, signal, headers: { "Idempotency-Key": key } });
+export function post(path, body, { key = crypto.randomUUID(), signal, headers } = {}) {
+  return json("POST", path, { body, signal, headers: { "Idempotency-Key": key, ...headers } });
 }
 
 export const put = (path, body, options = {}) => json("PUT", path, { body, ...options });
@@ -83,7 +83,7 @@ export async function download(path, { query, name } = {}) {
 }
 
 /** Save a Blob as a file. */
-function saveAs(blob, name) {
+export function saveAs(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

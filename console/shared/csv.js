@@ -47,7 +47,7 @@ export function readPeople(text) {
 }
 
 /** Parse rows: `[{line, cells}]`, with the number of the row's first line. Quoted cells can contain separators and line breaks. */
-function readCells(text, separator) {
+export function readCells(text, separator) {
   const rows = [];
   let [row, cell, isQuoted, line, firstLine] = [[], "", false, 1, 1];
   const endCell = () => {

@@ -59,7 +59,6 @@ SUCCESS_OVERRIDES = {
     "POST /v1/candidates/<candidate_id>/extend": 409,
     "POST /v1/candidates/<candidate_id>/reopen": 409,
     "POST /v1/deliveries/<delivery_id>/retry": 409,
-    "DELETE /v1/deliveries/<delivery_id>": 409,
     "POST /v1/candidates/<candidate_id>/remind": 409,
     "GET /v1/sessions/<session_id>/submission": 404,
     "GET /v1/sessions/<session_id>/bundle": 404,

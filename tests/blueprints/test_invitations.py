@@ -9,6 +9,7 @@ from response_checks import body_of, error_of, error_paths
 
 from models import Assessment, CandidateKey, Consent, Delivery, Session, invitations, privacy, sessions
 from models.deliveries import outbox, outcomes
+from models.invitations import UNDO_PERIOD
 from models.leases import LEASE
 
 
@@ -47,7 +48,7 @@ def history(reviewer, key):
 
 @pytest.mark.parametrize(("was_sent", "state"), [(True, "saved"), (False, "canceled")])
 def test_resending_queues_a_message_and_cancels_the_queued_one(
-    reviewer, assessment, worker, emails, was_sent, state
+    clock, reviewer, assessment, worker, emails, was_sent, state
 ):
     (generated,) = generate_keys(reviewer, assessment, "alice@example.com", orgName="Northwind").json["keys"]
     key = CandidateKey.get_by_id(generated["id"])
@@ -55,6 +56,7 @@ def test_resending_queues_a_message_and_cancels_the_queued_one(
         worker.run_once()
     candidate = body_of(reviewer.post(path_of(key, "/invite")))["candidate"]
     assert (candidate["invite"]["state"], candidate["key"]) == ("queued", key.key)
+    clock.fixed += UNDO_PERIOD
     worker.run_once()
     assert history(reviewer, key) == [("invitation", "saved"), ("invitation", state)]
     assert [delivery.data["orgName"] for delivery in Delivery.select()] == ["Northwind", "Northwind"]
@@ -358,7 +360,7 @@ def test_a_reminder_on_demand_replaces_the_automatic_one_until_it_is_canceled(
     clock, reviewer, reminded_key, worker, emails
 ):
     worker.run_once()
-    body_of(reviewer.post(path_of(reminded_key, "/remind?delaySeconds=20")))
+    body_of(reviewer.post(path_of(reminded_key, "/remind")))
     worker.run_once()
     assert len(emails()) == 1
     (reminder, _) = reviewer.get(path_of(reminded_key, "/deliveries")).json["deliveries"]
@@ -367,6 +369,7 @@ def test_a_reminder_on_demand_replaces_the_automatic_one_until_it_is_canceled(
     clock.fixed += timedelta(days=5)
     assert invitations.enqueue_reminders() == 1
     body_of(reviewer.post(path_of(reminded_key, "/remind")))
+    clock.fixed += UNDO_PERIOD
     worker.run_once()
     assert [state for _, state in history(reviewer, reminded_key)] == ["saved", "saved", "canceled", "saved"]
     (reminder, *_) = reviewer.get(path_of(reminded_key, "/deliveries")).json["deliveries"]
@@ -388,6 +391,7 @@ def test_a_new_expiry_can_be_sent(clock, reviewer, key, worker, emails, path):
     worker.run_once()
     clock.fixed += timedelta(days=8 if path == "/reopen" else 1)
     body_of(reviewer.post(path_of(key, path), {"days": 7, "sendEmail": True}))
+    clock.fixed += UNDO_PERIOD
     worker.run_once()
     subjects = [message_from_string(email)["Subject"].strip() for email in emails()]
     assert len(subjects) == 2

@@ -117,7 +117,7 @@ def test_a_list_is_checked_before_it_is_sent(site, open_console, team, assessmen
     assert page.get_by_role("checkbox", name="Invite Bob").is_disabled()
     page.get_by_role("checkbox", name="Invite Eve").check()
     page.get_by_role("button", name="Invite 2 candidates").click()
-    page.get_by_role("button", name="Show 1 link without email").click()
+    page.get_by_role("button", name="Show 2 links").click()
     eve = next(key for key in list_keys(team, assessment) if key["candidateName"] == "Eve")
     assert page.get_by_text(eve["key"]).is_visible()
     keys = {key["candidateEmail"]: key for key in list_keys(team, assessment)}

@@ -1,0 +1,155 @@
+// Hiring decisions with their reasons. If someone else changed a decision, the change is shown before it can be replaced.
+
+import * as api from "../shared/api.js";
+import { ask, field, toastError } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
+import { loadDraft, storeDraft } from "../shared/drafts.js";
+import { findingText } from "../shared/findings.js";
+import { candidateName } from "../shared/names.js";
+import { formatNumber } from "../shared/numbers.js";
+import { t } from "../shared/texts.js";
+import { formatDateTime } from "../shared/time.js";
+import { plain } from "../shared/untrusted.js";
+
+const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
+const WITH_REASON = ["rejected", "hired"];
+const MAX_CRITERIA = 2;
+
+/** Build a panel with the session's hiring decision and a button to change it. */
+export function decisionPanel({ session, me, canWrite }) {
+  const text = h("p", {});
+  const show = (current) => fill(text, decisionText(current));
+  show(session);
+  const change = () => decide(session, { me, onDone: show }).catch(toastError);
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, t("decisions.title")),
+    text,
+    canWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("decisions.decide")),
+  );
+}
+
+/** Describe a hiring decision with its reasons, person and time. */
+export function decisionText({ decision, decisionReason: reason, decisionFindingReason: findingReason, decidedBy, decidedAt }) {
+  const by = decidedAt && [decidedBy?.name, formatDateTime(decidedAt)].filter(Boolean).join(", ");
+  return [
+    t(`decisions.names.${decision}`),
+    reason && [": ", h("bdi", {}, reason)],
+    findingReason && [` ${t("decisions.despite")} `, h("bdi", {}, findingReason)],
+    by && h("span", { class: "quiet" }, ` ${by}`),
+  ];
+}
+
+/** Ask for the hiring decision on a session or result. Calls `onDone` with the candidate after a change. */
+export const decide = (row, { me, onDone }) => decideAll([row], { me, onDone });
+
+/**
+ * Ask for one decision on several candidates, each with its own reasons. Names those whose decision someone else changed
+ * meanwhile, and leaves them out unless it is saved again.
+ */
+export async function decideAll(rows, { me, blindOf = ({ blind }) => blind ?? true, onDone }) {
+  const entries = await Promise.all(rows.map((row) => load(row, blindOf(row), me)));
+  const current = entries.map(({ draft, candidate }) => draft?.decision ?? candidate.decision);
+  const initial = current.every((decision) => decision === current[0]) ? current[0] : "undecided";
+  const update = () => entries.forEach((entry) => entry.update(value.value));
+  const value = h("select", { name: "decision", oninput: update }, DECISIONS.map((name) => h("option", { value: name, selected: name === initial }, t(`decisions.names.${name}`))));
+  update();
+  const fields = entries.map(({ name, element }) => (entries.length > 1 ? h("fieldset", { class: "group" }, h("legend", {}, name), element) : element));
+  await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value), fields], save });
+  if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
+
+  async function save(form) {
+    await Promise.all(entries.map(({ warnings }) => warnings));
+    if (!form.reportValidity()) throw new api.ApiError(400, { error: t("decisions.missingReason") });
+    const waiting = entries.filter(({ isDone }) => !isDone);
+    for (const entry of waiting) await put(entry, value.value);
+    const changed = waiting.filter(({ isDone }) => !isDone);
+    if (changed.length) throw new api.ApiError(412, { error: changed.map(changedText).join(" ") });
+  }
+}
+
+/** Store a decision, unless someone else changed it meanwhile. */
+async function put(entry, decision) {
+  const { decidedAt, id } = entry.candidate;
+  const body = { decision, ...entry.reasons() };
+  const send = async () => {
+    const response = await api.request("PUT", `/v1/candidates/${id}/decision`, { body, headers: { "If-Match": entry.etag } });
+    entry.candidate = (await api.read(() => response.json())).candidate;
+  };
+  try {
+    await send();
+  } catch (error) {
+    if (error.code !== "precondition_failed") throw error;
+    Object.assign(entry, await loadCandidate(id));
+    entry.isChanged = entry.candidate.decidedAt !== decidedAt;
+    if (entry.isChanged) return;
+    // Other fields of the candidate changed, but not the decision.
+    await send();
+  }
+  entry.isDone = true;
+  entry.forget();
+}
+
+/** Load a candidate, with the ETag that prevents overwriting a later change. */
+export async function loadCandidate(id) {
+  const response = await api.request("GET", `/v1/candidates/${id}`);
+  return { candidate: (await api.read(() => response.json())).candidate, etag: response.headers.get("ETag") };
+}
+
+/** Load a candidate with the scores that suggest a reason. The entry's `element` has the fields for the reasons. */
+async function load(row, blind, me) {
+  const loaded = await loadCandidate(row.candidateId);
+  const { candidate } = loaded;
+  const scorecard = candidate.sessionId && (await api.get(`/v1/sessions/${candidate.sessionId}/scores`));
+  const draftName = `decision ${candidate.id}`;
+  const draft = loadDraft(me, draftName);
+  const store = () => storeDraft(me, draftName, { decision: entry.decision, suggested, ...entry.reasons() });
+  const reason = h("textarea", { name: "reason", rows: 3, maxlength: 2000, oninput: store }, draft?.reason ?? "");
+  const findingReason = h("textarea", { name: "findingReason", rows: 2, maxlength: 2000, oninput: store }, draft?.findingReason ?? candidate.decisionFindingReason ?? "");
+  const findingField = field(t("decisions.findingReason"), findingReason, t("decisions.findingReasonHint"));
+  const notice = h("ul", { class: "notice warn", role: "status", hidden: true });
+  let suggested = draft?.suggested ?? "";
+  const entry = {
+    ...loaded,
+    draft,
+    name: candidateName(candidate, { blind }),
+    element: h("div", {}, notice, field(t("decisions.reason"), reason, t("decisions.reasonHint")), findingField),
+    reasons: () => ({ reason: reason.value.trim() || null, findingReason: (!findingField.hidden && findingReason.value.trim()) || null }),
+    forget: () => storeDraft(me, draftName),
+    update,
+  };
+  return entry;
+
+  /** Suggest a reason unless it was edited, and show what speaks against the decision. */
+  function update(decision) {
+    entry.decision = decision;
+    const stored = decision === candidate.decision ? candidate.decisionReason : null;
+    if (reason.value === suggested) reason.value = suggested = stored ?? suggestReason(scorecard, decision);
+    reason.required = WITH_REASON.includes(decision);
+    entry.warnings = api.get(`/v1/candidates/${candidate.id}/decision-warnings`, { query: { decision } });
+    entry.warnings.then((found) => entry.decision === decision && show(found), toastError);
+  }
+
+  function show({ warnings, needsFindingReason }) {
+    fill(notice, warnings.map(({ message, findingCodes, sessionIds }) => h("li", {}, message, findingCodes && ` ${findingCodes.map(findingText).join(", ")}.`, sessionIds && [" ", h("a", { href: `#/compare/${candidate.sessionId}/${sessionIds[0]}`, target: "_blank" }, t("decisions.compare"))])));
+    notice.hidden = !warnings.length;
+    findingField.hidden = !needsFindingReason;
+    findingReason.required = needsFindingReason;
+  }
+}
+
+/** Name the lowest or highest criteria: `Testing 1 of 4, Communication 2 of 4` */
+function suggestReason(scorecard, decision) {
+  if (!scorecard || decision === "undecided") return "";
+  const sign = decision === "rejected" ? 1 : -1;
+  const share = ({ mean, lowest, highest }) => (mean - lowest) / (highest - lowest);
+  const scored = scorecard.criteria.filter(({ mean }) => mean !== null);
+  const chosen = scored.sort((a, b) => sign * (share(a) - share(b))).slice(0, MAX_CRITERIA);
+  return chosen.map(({ title, mean, highest }) => t("decisions.criterion", { title, mean: formatNumber(mean), highest })).join(", ");
+}
+
+function changedText({ name, candidate: { decision, decisionReason: reason, decidedBy } }) {
+  const text = [t(`decisions.names.${decision}`), reason].filter(Boolean).join(": ");
+  return t("decisions.changed", { candidate: name, name: decidedBy?.name ?? t("decisions.unknownPerson"), decision: plain(text) });
+}
