@@ -176,18 +176,21 @@ def test_menus_depend_on_status_and_scope(site, team, assessment, menus):
     Candidate(site, active)
     Candidate(site, done).complete()
     visit = menus()
-    both = ["Copy link", "Copy key", "Show emails", "Resend invitation", "Change name or email"]
+    both = ["Copy link", "Copy key", "Show emails", "Resend invitation"]
     ending = ["Revoke invitation", "Erase data"]
-    assert menu_items(visit, "p@example.com") == [*both, "Extend invitation", "Change time limit", *ending]
+    assert menu_items(visit, "p@example.com") == [
+        *both,
+        *("Send a reminder", "Change name or email", "Extend invitation", "Change time limit", *ending),
+    ]
     assert menu_items(visit, "a@example.com") == [
         *both,
-        "Change time limit",
+        *("Change name or email", "Change time limit"),
         "Allow another computer",
         *ending,
     ]
     assert menu_items(visit, "d@example.com") == ["Show emails", "Change name or email", *ending]
     site.execute("UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'p@example.com'")
-    assert "Reopen invitation" in menu_items(visit, "p@example.com")
+    assert "Extend invitation" in menu_items(visit, "p@example.com")
     reader = menus(False)
     assert menu_items(reader, "d@example.com") == ["Show emails"]
     assert visit.is_clean()
@@ -203,9 +206,11 @@ def test_an_extension_and_a_time_limit_can_be_undone(team, assessment, menus):
     page.get_by_label("Additional days").fill("10")
     page.get_by_role("button", name="Extend", exact=True).click()
     page.get_by_role("button", name="Undo").wait_for()
-    assert team.get(path)["candidate"]["expiresAt"] > key["expiresAt"]
+    extended = team.get(path)["candidate"]
+    assert (extended["expiresAt"] > key["expiresAt"], extended["invite"]["state"]) == (True, "queued")
     with page.expect_response("**/extend"):
         page.get_by_role("button", name="Undo").click()
+    assert team.get(path)["candidate"]["invite"]["state"] == "canceled"
     assert team.get(path)["candidate"]["expiresAt"] == key["expiresAt"]
     choose(visit, "alice", "Change time limit")
     page.get_by_label("A multiple of the time limit").check()

@@ -1,0 +1,161 @@
+"""Decisions with their reasons and warnings, and actions on a selection of candidates."""
+
+import csv
+
+import pytest
+
+from tests.browser.console.conftest import add_rubric
+from tests.live.cast import Candidate, invite, list_keys
+
+LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3, 4)]
+CRITERIA = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("testing", "design", "review")]
+SHOW_BAR = """async ([assessment, rows]) => {
+  const { selectionBar } = await import("/console/decisions/selection.js");
+  window.calls = 0;
+  const options = { can: () => true, me: { orgId: "o", id: "me" }, assessmentOf: () => assessment, onDone: () => { calls += 1; } };
+  const bar = selectionBar(options);
+  document.querySelector("main").prepend(bar.element);
+  bar.update(rows);
+}"""
+
+
+@pytest.fixture
+def scored(site, team, assessment):
+    """Three closed sessions with totals of 9, 6 and 3 of 12, as candidates."""
+    add_rubric(team, assessment, CRITERIA)
+    keys = invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))["keys"]
+    for key, values in zip(keys, ((3, 4, 2), (2, 2, 2), (1, 1, 1)), strict=True):
+        candidate = Candidate(site, key)
+        candidate.complete()
+        for criterion, value in zip(CRITERIA, values, strict=True):
+            path = f"/v1/sessions/{candidate.session_id}/scores/{criterion['key']}"
+            assert team.request("PUT", path, {"value": value}).status == 200
+    return list_keys(team, assessment)
+
+
+@pytest.fixture
+def select(open_console, team, assessment):
+    def select(keys):
+        visit = open_console(team, "/todo").settle()
+        visit.page.evaluate(SHOW_BAR, [assessment, [key | {"candidateId": key["id"]} for key in keys]])
+        return visit
+
+    return select
+
+
+def test_a_rejection_has_a_suggested_reason_and_a_warning(team, scored, select):
+    ann, ben, _ = scored
+    advanced = {"decision": "advanced"}
+    assert team.request("PUT", f"/v1/candidates/{ben['id']}/decision", advanced).status == 200
+    visit = select([ann])
+    page = visit.page
+    page.get_by_role("button", name="Decide").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
+    assert visit.shows("Advanced or hired with a lower total: 1.")
+    reason = dialog.get_by_label("Reason")
+    assert reason.input_value() == "Review 2 of 4, Testing 3 of 4"
+    dialog.get_by_label("Hiring decision").select_option("Hired")
+    assert reason.input_value() == "Design 4 of 4, Testing 3 of 4"
+    reason.fill("")
+    dialog.get_by_role("button", name="Save").click()
+    assert dialog.is_visible()
+    reason.fill("Finds the cause first.")
+    dialog.get_by_label("Hiring decision").select_option("Advanced")
+    assert reason.input_value() == "Finds the cause first."
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+    assert team.get(f"/v1/candidates/{ann['id']}")["candidate"]["decisionReason"] == "Finds the cause first."
+    assert visit.is_clean()
+
+
+def test_a_finding_that_changes_results_needs_a_second_reason(site, team, scored, select):
+    site.execute("UPDATE sessions SET integrity_codes = '[\"call_not_recorded\"]'")
+    visit = select(scored[:1])
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Advanced")
+    second = dialog.get_by_label("Why you decide despite the findings")
+    second.wait_for()
+    dialog.get_by_role("button", name="Save").click()
+    assert dialog.is_visible()
+    second.fill("Reproduced without the recording.")
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+    candidate = team.get(f"/v1/candidates/{scored[0]['id']}")["candidate"]
+    assert candidate["decisionFindingReason"] == "Reproduced without the recording."
+    assert visit.is_clean()
+
+
+def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select):
+    visit = select(scored)
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog", name="Decide on 3 candidates")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
+    reasons = dialog.get_by_label("Reason")
+    reasons.nth(2).fill("No tests.")
+    other = {"decision": "advanced", "reason": "Careful fix."}
+    assert team.request("PUT", f"/v1/candidates/{scored[1]['id']}/decision", other).status == 200
+    dialog.get_by_role("button", name="Save").click()
+    assert visit.shows("ben@example.com: the hiring decision changed since you loaded it.")
+    decisions = [(key["decision"], key["decisionReason"]) for key in list_keys(team, {"id": scored[0]["assessmentId"]})]
+    assert decisions == [
+        ("rejected", "Review 2 of 4, Testing 3 of 4"),
+        ("advanced", "Careful fix."),
+        ("rejected", "No tests."),
+    ]
+    visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate("calls") == 1
+
+
+def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, team, assessment, select):
+    keys = invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))["keys"]
+    Candidate(site, keys[2])
+    visit = select(list_keys(team, assessment))
+    page = visit.page
+    page.get_by_role("button", name="Extend").click()
+    dialog = page.get_by_role("dialog", name="Extend 2 invitations")
+    people = dialog.locator(".email-list li")
+    assert "gets the new date at ann@example.com" in people.first.inner_text()
+    assert visit.shows("cid@example.com: has already started.")
+    dialog.get_by_label("Send an email with the new date").uncheck()
+    assert "gets no email" in people.first.inner_text()
+    dialog.get_by_label("Send an email with the new date").check()
+    assert team.request("PATCH", f"/v1/candidates/{keys[1]['id']}", {"externalId": "4711"}).status == 200
+    dialog.get_by_role("button", name="Extend").click()
+    assert visit.shows("1 candidate was left out. ben@example.com: changed meanwhile.")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert visit.shows("The invitation of ann@example.com was extended.")
+    expiries = [key["expiresAt"] > keys[0]["expiresAt"] for key in list_keys(team, assessment)]
+    assert expiries[:2] == [True, False]
+    with page.expect_response("**/extend"):
+        page.get_by_role("button", name="Undo").click()
+    ann = list_keys(team, assessment)[0]
+    assert (ann["expiresAt"], ann["invite"]["state"]) == (keys[0]["expiresAt"], "canceled")
+
+
+def test_a_selection_is_reminded_revoked_and_exported(team, assessment, select, tmp_path):
+    invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))
+    keys = list_keys(team, assessment)
+    visit = select(keys[:2])
+    page = visit.page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    download.value.save_as(tmp_path / "file.csv")
+    rows = list(csv.reader((tmp_path / "file.csv").read_text().splitlines()))
+    assert len(rows) == 3
+    assert all(keys[number]["id"] in rows[number + 1] for number in (0, 1))
+    page.get_by_role("button", name="Remind").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remind").click()
+    assert visit.shows("2 reminders are on their way.")
+    path = f"/v1/candidates/{keys[0]['id']}/deliveries"
+    assert team.get(path)["deliveries"][0]["kind"] == "reminder"
+    with page.expect_response("**/deliveries/*"):
+        page.get_by_role("button", name="Undo").click()
+    visit.settle()
+    assert team.get(path)["deliveries"][0]["state"] == "canceled"
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    assert visit.shows("2 invitations have been revoked.")
+    assert [key["candidateEmail"] for key in list_keys(team, assessment)] == ["cid@example.com"]
+    assert visit.is_clean()
