@@ -12,7 +12,16 @@ from access import audit, auth, caller, etags, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
-from models import ApiToken, CandidateKey, CandidateList, Session, find_candidate, hiring_decisions, invitations, sessions
+from models import (
+    ApiToken,
+    CandidateKey,
+    CandidateList,
+    Session,
+    find_candidate,
+    hiring_decisions,
+    invitations,
+    sessions,
+)
 from models.candidates import CandidateRow
 from rules.cursors import Cursor
 from schemas.candidates import (
@@ -133,7 +142,7 @@ def set_decision(data, candidate_id):
 @blp.response(200, DecisionWarnings)
 @audit.record_read
 def list_decision_warnings(query, candidate_id):
-    """List what speaks against a hiring decision
+    """List warnings about a hiring decision
 
     Compares the total, as a share of the highest possible one, with the opposite decisions of the same assessment.
     Totals that are hidden from the caller are not compared. Warnings do not block a decision.

@@ -41,7 +41,7 @@ def remind_candidate(candidate_id):
     """Remind a candidate
 
     Queues a reminder, which replaces the automatic one before the current expiry. Only for keys that have neither
-    expired nor been redeemed. Delay and limit are those of an invitation.
+    expired nor been redeemed. The delay and the limit of messages are the same as for an invitation.
     """
     invitations.remind(find(CandidateKey, candidate_id), candidate_check(candidate_id))
     return candidate_response(candidate_id)
@@ -162,7 +162,7 @@ def retry_delivery(delivery_id):
 def cancel_delivery(delivery_id):
     """Cancel a queued message
 
-    Rejected once a worker has started to send it. The automatic reminder that a canceled reminder replaced is sent again
+    Rejected once a worker has started to send it. After a canceled reminder, the automatic one that it replaced is sent
     when it is due.
     """
     (delivery,) = visibility.redact_emails(caller, [invitations.cancel(find(Delivery, delivery_id))])

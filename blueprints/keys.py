@@ -61,8 +61,8 @@ def list_keys(query, assessment_id):
 def revoke_key(assessment_id, key_id):
     """Revoke a candidate key
 
-    The key stops working immediately and disappears from lists. Its session still counts in statistics. `If-Match` takes
-    the candidate's `ETag`.
+    The key stops working immediately and disappears from lists. Its session still counts in statistics. `If-Match`
+    takes the candidate's `ETag`.
     """
     keys = CandidateKey.visible_to(caller).where(CandidateKey.assessment == assessment_id)
     invitations.revoke(find(CandidateKey, key_id, keys), candidate_check(key_id))

@@ -1,5 +1,6 @@
 // The signed-in person's to-do lists, oldest first. Each entry has an action.
 
+import { act } from "./decisions/selection.js";
 import * as api from "./shared/api.js";
 import { ask, confirm, field, runAction, toast } from "./shared/dialogs.js";
 import { fill, h } from "./shared/dom.js";
@@ -7,11 +8,10 @@ import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
 import { emptyState, renderAsync } from "./shared/states.js";
 import { t } from "./shared/texts.js";
-import { formatDateTime, formatRelative } from "./shared/time.js";
+import { formatRelative } from "./shared/time.js";
 
 const INITIAL_ENTRIES = 10;
 const MAX_ENTRIES = 200;
-const DEFAULT_EXTENSION_DAYS = 7;
 const entryName = (entry) => candidateName(entry, entry);
 
 // `name` is the list's field in `GET /v1/todo`. The functions build an entry's title, link, details, time and actions.
@@ -38,7 +38,7 @@ const LISTS = [
   {
     name: "expiringKeys",
     time: ({ expiresAt }) => ["todo.expires", expiresAt],
-    actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => extend(entry, reload))],
+    actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => act("extend", [entry], { assessmentOf: () => entry, onDone: reload }))],
   },
   {
     name: "stalledTestRuns",
@@ -161,27 +161,6 @@ function button(text, subject, run) {
 async function retry(entry, reload) {
   await api.post(`/v1/deliveries/${entry.deliveryId}/retry`);
   toast(t("todo.retried", { name: entryName(entry) }));
-  await reload();
-}
-
-async function extend(entry, reload) {
-  const path = `/v1/candidates/${entry.candidateId}/extend`;
-  const days = h("input", { name: "days", type: "number", min: "1", max: "365", required: true, value: DEFAULT_EXTENSION_DAYS });
-  const candidate = await ask({
-    title: t("todo.extendTitle", { name: entryName(entry) }),
-    content: [
-      h("p", {}, t("todo.extendText", { time: formatDateTime(entry.expiresAt) })),
-      field(t("todo.extendDays"), days, t("todo.extendHint")),
-    ],
-    action: t("todo.extend"),
-    save: async () => (await api.post(path, { days: days.valueAsNumber })).candidate,
-  });
-  if (!candidate) return;
-  const undo = async () => {
-    await api.post(path, { expiresAt: entry.expiresAt });
-    await reload();
-  };
-  toast(t("todo.extended", { name: entryName(entry), time: formatDateTime(candidate.expiresAt) }), { undo });
   await reload();
 }
 

@@ -10,6 +10,7 @@ from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session, mark_hired
 from rules import hiring_decisions
+from rules.events.envelopes import as_list
 from rules.hiring_decisions import Result
 
 
@@ -48,11 +49,12 @@ def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -
 
 
 def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[dict[str, Any]]:
-    """Return what speaks against a decision, without totals that are hidden from the caller (R49)."""
+    """Return the warnings about a decision, without totals that are hidden from the caller (R49)."""
     session = Session.get_or_none(Session.key == key)
     if session is None or decision == "undecided":
         return []
-    query = Session.select(Session, CandidateKey).join(CandidateKey)
+    columns = (Session.id, Session.score_total, Session.score_highest, CandidateKey.decision)
+    query = Session.select(*columns).join(CandidateKey)
     others = list(query.where(Session.assessment == key.assessment_id, Session.id != session.id))
     hidden = visibility.hidden_scores(viewer, [session.id, *(other.id for other in others)])
     missing = None
@@ -62,7 +64,8 @@ def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[di
         missing = "Not every criterion has a score."
     own = _result(session, decision, hidden)
     results = [_result(other, other.key.decision, hidden) for other in others]
-    return hiring_decisions.find_warnings(own, results, missing, session.integrity_codes or [])
+    codes = [code for code in as_list(session.integrity_codes) if isinstance(code, str)]
+    return hiring_decisions.find_warnings(own, results, missing, codes)
 
 
 def _result(session: Session, decision: str, hidden: set[Any]) -> Result:

@@ -67,10 +67,7 @@ def decide(
 
 
 def update_candidate(
-    key: CandidateKey,
-    values: dict[str, Any],
-    reviewer: ApiToken | None = None,
-    check: Check = lambda: None,
+    key: CandidateKey, values: dict[str, Any], reviewer: ApiToken | None = None, check: Check = lambda: None
 ) -> None:
     """Update a candidate's data or mark them as hired. Queued messages go to the new address.
 

@@ -222,8 +222,8 @@ _CANDIDATES = f"""
     SELECT k.id, k.key, k.assessment_id, k.organization_id, {STATUS}, k.candidate_email, k.candidate_name,
            k.external_id, k.metadata, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            k.erasure_requested_at, d.state, d.attempts, d.last_error, d.sent_at, k.decision, k.decision_reason,
-           k.decision_finding_reason, k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, a.title,
-           k.updated_at, s.updated_at
+           k.decision_finding_reason, k.decided_at, COALESCE(p.id, t.id), COALESCE(p.name, t.name),
+           p.id IS NOT NULL, a.title, k.updated_at, s.updated_at
     FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
     LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
     LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id

@@ -1,4 +1,4 @@
-"""What speaks against a hiring decision. Warnings inform people; they block nothing."""
+"""Warnings about a hiring decision. They inform people and block nothing."""
 
 from collections.abc import Collection, Iterable
 from fractions import Fraction
@@ -48,10 +48,10 @@ def find_warnings(
     missing_scores -- a sentence about missing scores, or None
     """
     warnings: list[dict[str, Any]] = []
-    pairs = [pair for pair in find_inconsistencies([result, *others]) if result in pair]
-    if pairs:
-        ids = [(other if rejected == result else rejected).session_id for rejected, other in pairs]
-        is_rejection = result.decision == "rejected"
+    is_rejection = result.decision == "rejected"
+    opposite = [other for other in others if (other.decision == "rejected") != is_rejection]
+    if pairs := find_inconsistencies([result, *opposite]):
+        ids = [(other if is_rejection else rejected).session_id for rejected, other in pairs]
         text = "Advanced or hired with a lower total" if is_rejection else "Rejected with a higher total"
         warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})
     if missing_scores:

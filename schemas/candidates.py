@@ -83,7 +83,7 @@ class DecisionQuery(Filter):
 
 
 class DecisionWarning(Schema):
-    """Something that speaks against a decision."""
+    """A warning about a decision."""
 
     code = Choice(
         ["lower_total", "missing_scores", "findings", "results_changed"],
@@ -93,14 +93,12 @@ class DecisionWarning(Schema):
     )
     message = String("Explanation.", example="Rejected with a higher total: 1.")
     session_ids = ListOf(Id(), "Sessions with the opposite decision, for `lower_total`.", optional=True)
-    finding_codes = ListOf(
-        String(), "Codes of the findings.", example=["call_not_recorded"], optional=True
-    )
+    finding_codes = ListOf(String(), "Codes of the findings.", example=["call_not_recorded"], optional=True)
 
 
 DecisionWarnings = define_schema(
     "DecisionWarnings",
-    "What speaks against a decision.",
+    "Warnings about a decision.",
     warnings=ListOf(DecisionWarning, "Warnings; empty without a session."),
     needs_finding_reason=Flag("True if the console asks for `findingReason`.", example=False),
 )

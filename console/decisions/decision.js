@@ -56,7 +56,7 @@ export async function decideAll(rows, { me, blindOf = ({ blind }) => blind ?? tr
   const value = h("select", { name: "decision", oninput: update }, DECISIONS.map((name) => h("option", { value: name, selected: name === initial }, t(`decisions.names.${name}`))));
   update();
   const fields = entries.map(({ name, element }) => (entries.length > 1 ? h("fieldset", { class: "group" }, h("legend", {}, name), element) : element));
-  await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value), fields], save });
+  await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value, t("decisions.reasonHint")), fields], save });
   if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
 
   async function save(form) {
@@ -114,7 +114,7 @@ async function load(row, blind, me) {
     ...loaded,
     draft,
     name: candidateName(candidate, { blind }),
-    element: h("div", {}, notice, field(t("decisions.reason"), reason, t("decisions.reasonHint")), findingField),
+    element: h("div", {}, notice, field(t("decisions.reason"), reason), findingField),
     reasons: () => ({ reason: reason.value.trim() || null, findingReason: (!findingField.hidden && findingReason.value.trim()) || null }),
     forget: () => storeDraft(me, draftName),
     update,

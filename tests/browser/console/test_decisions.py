@@ -12,8 +12,8 @@ CRITERIA = [{"key": key, "title": key.title(), "levels": LEVELS} for key in ("te
 SHOW_BAR = """async ([assessment, rows]) => {
   const { selectionBar } = await import("/console/decisions/selection.js");
   window.calls = 0;
-  const options = { can: () => true, me: { orgId: "o", id: "me" }, assessmentOf: () => assessment, onDone: () => { calls += 1; } };
-  const bar = selectionBar(options);
+  const onDone = () => { calls += 1; };
+  const bar = selectionBar({ can: () => true, me: { orgId: "o", id: "me" }, assessmentOf: () => assessment, onDone });
   document.querySelector("main").prepend(bar.element);
   bar.update(rows);
 }"""
@@ -75,7 +75,7 @@ def test_a_finding_that_changes_results_needs_a_second_reason(site, team, scored
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Advanced")
-    second = dialog.get_by_label("Why you decide despite the findings")
+    second = dialog.get_by_label("Justification despite the findings")
     second.wait_for()
     dialog.get_by_role("button", name="Save").click()
     assert dialog.is_visible()
@@ -98,7 +98,9 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
     assert team.request("PUT", f"/v1/candidates/{scored[1]['id']}/decision", other).status == 200
     dialog.get_by_role("button", name="Save").click()
     assert visit.shows("ben@example.com: the hiring decision changed since you loaded it.")
-    decisions = [(key["decision"], key["decisionReason"]) for key in list_keys(team, {"id": scored[0]["assessmentId"]})]
+    decisions = [
+        (key["decision"], key["decisionReason"]) for key in list_keys(team, {"id": scored[0]["assessmentId"]})
+    ]
     assert decisions == [
         ("rejected", "Review 2 of 4, Testing 3 of 4"),
         ("advanced", "Careful fix."),
@@ -123,7 +125,7 @@ def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, tea
     dialog.get_by_label("Send an email with the new date").check()
     assert team.request("PATCH", f"/v1/candidates/{keys[1]['id']}", {"externalId": "4711"}).status == 200
     dialog.get_by_role("button", name="Extend").click()
-    assert visit.shows("1 candidate was left out. ben@example.com: changed meanwhile.")
+    assert visit.shows("1 candidate was left out. ben@example.com: changed since you opened this.")
     dialog.get_by_role("button", name="Cancel").click()
     assert visit.shows("The invitation of ann@example.com was extended.")
     expiries = [key["expiresAt"] > keys[0]["expiresAt"] for key in list_keys(team, assessment)]

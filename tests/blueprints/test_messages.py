@@ -1,0 +1,102 @@
+"""Reminders on demand, canceled messages, extensions with an email, and changes that were not seen (412)."""
+
+from datetime import timedelta
+from email import message_from_string
+
+import pytest
+from factories import make_assessment, make_key, make_session
+from response_checks import body_of, error_of
+
+from models import CandidateKey, Delivery, invitations
+from models.deliveries import outcomes
+from models.invitations import UNDO_PERIOD
+from models.leases import LEASE
+
+
+def path_of(key, path=""):
+    return f"/v1/candidates/{key.id}{path}"
+
+
+def messages_of(reviewer, key):
+    """Return the messages to a candidate, newest first."""
+    return reviewer.get(path_of(key, "/deliveries")).json["deliveries"]
+
+
+@pytest.fixture
+def emails(worker, tmp_path):
+    """A function that reads the saved emails."""
+    return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
+
+
+@pytest.fixture
+def reminded_key(clock, organization):
+    return make_key(make_assessment(organization, reminder_days_before=2))
+
+
+def test_a_reminder_on_demand_replaces_the_automatic_one_until_it_is_canceled(
+    clock, reviewer, reminded_key, worker, emails
+):
+    worker.run_once()
+    body_of(reviewer.post(path_of(reminded_key, "/remind")))
+    worker.run_once()
+    assert len(emails()) == 1
+    reminder, _ = messages_of(reviewer, reminded_key)
+    canceled = body_of(reviewer.delete(f"/v1/deliveries/{reminder['id']}"))["delivery"]
+    assert (canceled["state"], canceled["lastError"]) == ("canceled", "A reviewer canceled the message.")
+    clock.fixed += timedelta(days=5)
+    assert invitations.enqueue_reminders() == 1
+    body_of(reviewer.post(path_of(reminded_key, "/remind")))
+    clock.fixed += UNDO_PERIOD
+    worker.run_once()
+    states = [message["state"] for message in messages_of(reviewer, reminded_key)]
+    assert states == ["saved", "saved", "canceled", "saved"]
+    reminder, *_ = messages_of(reviewer, reminded_key)
+    assert error_of(reviewer.delete(f"/v1/deliveries/{reminder['id']}")) == (409, "not_queued")
+    make_session(reminded_key)
+    assert error_of(reviewer.post(path_of(reminded_key, "/remind"))) == (409, "key_redeemed")
+
+
+def test_a_message_that_a_worker_is_sending_cannot_be_canceled(clock, reviewer, key):
+    delivery = Delivery.claim()
+    assert error_of(reviewer.delete(f"/v1/deliveries/{delivery.id}")) == (409, "not_queued")
+    outcomes.postpone(delivery, "Busy.")
+    Delivery.update(due_at=clock.fixed + 2 * LEASE).execute()
+    assert body_of(reviewer.delete(f"/v1/deliveries/{delivery.id}"))["delivery"]["state"] == "canceled"
+
+
+@pytest.mark.parametrize("path", ["/extend", "/reopen"])
+def test_a_new_expiry_can_be_sent(clock, reviewer, key, worker, emails, path):
+    worker.run_once()
+    clock.fixed += timedelta(days=8 if path == "/reopen" else 1)
+    body_of(reviewer.post(path_of(key, path), {"days": 7, "sendEmail": True}))
+    clock.fixed += UNDO_PERIOD
+    worker.run_once()
+    subjects = [message_from_string(email)["Subject"].strip() for email in emails()]
+    assert len(subjects) == 2
+    assert sum(subject.startswith("More time: ") for subject in subjects) == 1
+    CandidateKey.update(candidate_email=None, address=None).execute()
+    before = reviewer.get(path_of(key)).json["candidate"]["expiresAt"]
+    response = reviewer.post(path_of(key, "/extend"), {"days": 7, "sendEmail": True})
+    assert error_of(response) == (409, "no_email_address")
+    assert reviewer.get(path_of(key)).json["candidate"]["expiresAt"] == before
+
+
+@pytest.mark.parametrize("action", ["invite", "remind", "extend", "reopen", "revoke"])
+def test_a_candidate_that_changed_meanwhile_is_not_changed(clock, reviewer, key, action):
+    if action == "reopen":
+        clock.fixed = key.expires_at
+    tag = reviewer.get(path_of(key)).headers["ETag"]
+    body_of(reviewer.patch(path_of(key), {"externalId": "4711"}))
+    before = reviewer.get(path_of(key)).json
+
+    def act(tag):
+        request = {"method": "POST", "path": path_of(key, f"/{action}"), "headers": {"If-Match": tag}}
+        if action == "revoke":
+            request |= {"method": "DELETE", "path": f"/v1/assessments/{key.assessment_id}/keys/{key.id}"}
+        if action in ("extend", "reopen"):
+            request["json"] = {"days": 7}
+        return reviewer.request(**request)
+
+    assert error_of(act(tag)) == (412, "precondition_failed")
+    assert reviewer.get(path_of(key)).json == before
+    body_of(act(reviewer.get(path_of(key)).headers["ETag"]))
