@@ -92,8 +92,10 @@ class World:
             own["assessmentId"] = self.own.fresh.id
         if operation.path.endswith("/allow-redeem"):
             own["candidateId"] = self.own.key.id
-        if operation.path.endswith(("/invite", "/extend", "/accommodation")):
+        if operation.path.endswith(("/invite", "/remind", "/extend", "/accommodation")):
             own["candidateId"] = self.own.pending.id
+        if (operation.method, operation.path) == ("DELETE", "/v1/deliveries/{deliveryId}"):
+            own["deliveryId"] = self.own.key.invitation_id
         if operation.path.endswith("/reopen"):
             own["candidateId"] = self.own.expired.id
         unknown = dict.fromkeys(operation.path_parameters, SOME_ID)
