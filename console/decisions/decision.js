@@ -108,6 +108,7 @@ async function load(row, blind, me) {
   const reason = h("textarea", { name: "reason", rows: 3, maxlength: 2000, oninput: store }, draft?.reason ?? "");
   const findingReason = h("textarea", { name: "findingReason", rows: 2, maxlength: 2000, oninput: store }, draft?.findingReason ?? candidate.decisionFindingReason ?? "");
   const findingField = field(t("decisions.findingReason"), findingReason, t("decisions.findingReasonHint"));
+  findingField.hidden = true;
   const notice = h("ul", { class: "notice warn", role: "status", hidden: true });
   let suggested = draft?.suggested ?? "";
   const entry = {
