@@ -14,6 +14,9 @@ export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${co
 /** True if stored data was altered. */
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
+/** True if a finding questions the session's results: stored data was altered, or model calls are not recorded. */
+export const changesResults = (codes) => isChanged(codes) || codes.includes("call_not_recorded");
+
 /** Describe a result's `integrityFindings`. */
 export function describeFindings(findings) {
   if (!findings) return h("span", { class: "quiet" }, t("board.notChecked"));
