@@ -14,7 +14,7 @@ from models import ApiToken, CandidateKey, Event, Session, TestRun, batches, ove
 from models.sessions import timeline
 from models.tasks.runs import hidden_tests
 from rules import moments
-from rules.events import artifacts
+from rules.events import artifacts, duplicates
 from rules.events.activity import describe_activity
 from rules.events.design_decisions import KINDS as DECISION_KINDS
 from rules.events.design_decisions import read_decision
@@ -79,17 +79,18 @@ def get_timeline(query, session_id):
 @with_compression
 @blp.file(
     "JSON Lines: one object per event with `id`, `ts`, `kind`, `actor`, `attribution`, `late`, `channel`, "
-    "`counts`, `summary` and `size`.",
+    "`counts`, `call`, `summary` and `size`.",
     "All events, one per line.",
     example='{"id":"1","ts":"2026-04-02T09:00:00.000Z","kind":"prompt","actor":"human","attribution":null,'
-    '"late":false,"channel":null,"counts":true,"summary":"Fix","size":212}\n',
+    '"late":false,"channel":null,"counts":true,"call":null,"summary":"Fix","size":212}\n',
 )
 @audit.record_read
 def get_compact_timeline(session_id):
     """Get a session's compact timeline
 
     All events in chronological order, one JSON object per line. Use it for a table or chart of a whole session. The
-    fields are the same as in the timeline, except that `size` replaces `sizeBytes`.
+    fields are the same as in the timeline, except that `size` replaces `sizeBytes`, and that `call` is equal for the
+    events of one tool call, if a channel other than the client recorded its id.
     """
     session = find(Session, session_id)
     batches = timeline.read_compact(session)
@@ -221,6 +222,7 @@ def _build_compact_event(row: dict[str, Any]) -> dict[str, Any]:
         "id": row["event_id"],
         "ts": format_timestamp(timestamp_from_ns(row["time_ns"])),
         **{name: row[name] for name in ("kind", "actor", "attribution", "late", "channel", "counts")},
+        "call": duplicates.call_key(row["joins"]),
         "summary": format_summary(row["subject"], row["note"]),
         "size": row["size"],
     }

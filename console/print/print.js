@@ -5,7 +5,9 @@ import { fill, h } from "../shared/dom.js";
 import { loadEvidence, scoresSection } from "./scores.js";
 import { cohortSection, diffSection, workSection } from "./work.js";
 import { candidateName, isHidden } from "../shared/names.js";
-import { integrity } from "../session/report_head.js";
+import { recordingMark } from "../shared/findings.js";
+import { integrity } from "../session/report_findings.js";
+import { scoreText } from "../shared/scores.js";
 import { renderAsync } from "../shared/states.js";
 import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
@@ -56,13 +58,13 @@ function render(data, me) {
   return [
     title(data),
     decision(data),
-    summary(data),
-    section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session })), checkpointRows(checked)),
-    section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
+    section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session }))),
     section("scores", scoresSection(data)),
+    section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
     section("metrics", cohortSection(data)),
     section("work", workSection(data.analytics)),
     section("diff", diffSection(data)),
+    summary(data),
     footer(data, me),
   ];
 }
@@ -95,17 +97,18 @@ function title(data) {
   );
 }
 
-function decision({ session }) {
-  const { decision: made, decisionReason: reason, decidedAt, decidedBy } = session;
-  if (!decidedAt) return section("decision", h("p", {}, t("print.noDecision")));
+function decision({ session, checked, scores }) {
+  const { decision: made, decisionReason: reason, decisionFindingReason: findingReason, decidedAt, decidedBy } = session;
   return section(
     "decision",
-    h("p", { class: "verdict" }, t(`print.decisions.${made}`)),
+    decidedAt ? h("p", { class: "verdict" }, t(`print.decisions.${made}`)) : h("p", {}, t("print.noDecision")),
     rows([
-      [t("print.reason"), reason ?? t("print.noReason")],
-      [t("decisions.despite"), session.decisionFindingReason],
-      [t("print.decidedBy"), decidedBy?.name ?? t("print.unknown")],
-      [t("print.decidedAt"), formatDateTime(decidedAt)],
+      [t("print.reason"), decidedAt && (reason ?? t("print.noReason"))],
+      [t("decisions.despite"), findingReason],
+      [t("print.decidedBy"), decidedAt && (decidedBy?.name ?? t("print.unknown"))],
+      [t("print.decidedAt"), decidedAt && formatDateTime(decidedAt)],
+      ...testRows(session, checked),
+      [t("report.teamScore"), scoreText(scores)],
     ]),
   );
 }
@@ -128,17 +131,18 @@ function summary(data) {
       [t("print.closed"), !session.completedAt && session.closedAt && formatDateTime(session.closedAt)],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
       [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
-      ...testRows(session),
       [t("print.events"), eventsText(session)],
       [t("print.submission"), submissionText(session.submission)],
+      [t("print.checkpoint"), checkpointText(data.checked)],
     ]),
   );
 }
 
-function testRows(session) {
+function testRows(session, { findings }) {
   const note = session.testResult?.note;
+  const mark = (isStored) => [" ", recordingMark(findings.map(({ code }) => code), isStored)];
   return [
-    ...testResults(session).map(([label, result, detail]) => [label, detail ? `${result} (${detail})` : result]),
+    ...testResults(session, mark).map(([label, result, detail]) => [label, [result, detail && ` (${detail})`]]),
     [t("print.testNote"), note && untrusted(note)],
   ];
 }
@@ -158,22 +162,19 @@ function repository({ repoUrl, repoCommit }) {
   return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
 }
 
-function checkpointRows({ checkpoint }) {
-  if (!checkpoint) return rows([[t("print.checkpoint"), t("print.noCheckpoint")]]);
+function checkpointText({ checkpoint }) {
+  if (!checkpoint) return t("print.noCheckpoint");
   const { head, position, createdAt } = checkpoint;
-  const text = t("print.checkpointText", { position, time: formatDateTime(createdAt) });
-  return rows([[t("print.checkpoint"), [h("code", {}, head), h("br"), text]]]);
+  return [h("code", {}, head), h("br"), t("print.checkpointText", { position, time: formatDateTime(createdAt) })];
 }
 
-function footer({ session, checked }, me) {
+function footer({ session }, me) {
   const name = me.person?.name ?? me.name;
   const now = new Date().toISOString();
-  const head = checked.checkpoint?.head ?? t("common.none");
   return h(
     "footer",
     {},
     h("p", {}, t("print.printed", { time: formatDateTime(now), zone: zoneName(now), name })),
-    h("p", {}, t("print.checkpointHash"), " ", h("code", {}, head)),
     h("p", {}, t("print.address"), " ", h("code", {}, `${location.origin}${location.pathname}#/sessions/${session.id}`)),
   );
 }

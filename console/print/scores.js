@@ -9,11 +9,13 @@ import { formatClock, formatDateTime } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
 const CONCURRENT_REQUESTS = 6;
+// Evidence that is a line of the diff or a test, not an event.
+const PLACE = /^(diff|test):/;
 const MAX_EVENTS = 200;
 
 /** Load the events that scores cite as evidence, as a Map by id. The value is null if the event no longer exists. */
 export async function loadEvidence(sessionId, { criteria }, signal) {
-  const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].slice(0, MAX_EVENTS);
+  const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].filter((id) => !PLACE.test(id)).slice(0, MAX_EVENTS);
   const events = new Map();
   const loadRemaining = async () => {
     for (let id = ids.shift(); id !== undefined; id = ids.shift()) events.set(id, await loadEvent(sessionId, id, { signal }));
@@ -31,16 +33,17 @@ export function scoresSection({ scores, evidence }) {
     scores.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
     h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: scores.rubricName, version: scores.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: scores.currentRubricVersion })}`),
     scores.criteria.map((criterion) => criterionView(criterion, evidence)),
+    scores.recommendation?.scores.length > 0 && criterionView({ ...scores.recommendation, title: t("report.verdict.recommendation") }, evidence),
   ];
 }
 
 function criterionView(criterion, evidence) {
   const { title, weight, mean, lowest, highest, disagreement, scores } = criterion;
-  const details = [t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
+  const details = [weight !== undefined && t("print.weight", { weight }), mean === null ? t("print.notScored") : t("print.mean", { mean: formatNumber(mean), lowest, highest })];
   return h(
     "section",
     { class: "criterion" },
-    h("h3", {}, title, h("span", { class: "quiet" }, ` ${details.join(" · ")}`)),
+    h("h3", {}, title, h("span", { class: "quiet" }, ` ${details.filter(Boolean).join(" · ")}`)),
     disagreement && h("p", { class: "notice warn" }, t("print.disagreement")),
     scores.toReversed().map((score) => scoreView(score, criterion, evidence)),
   );
@@ -52,7 +55,7 @@ function scoreView(score, criterion, evidence) {
   return h(
     "div",
     { class: "score" },
-    h("p", {}, h("strong", {}, `${score.reviewer.name}: ${score.value}${level ? ` ${level.label}` : ""}`), h("span", { class: "quiet" }, ` ${formatDateTime(score.createdAt)}`)),
+    h("p", {}, h("strong", {}, `${score.reviewer.name}: ${score.value}${level ? ` ${level.label}` : ""}`), h("span", { class: "quiet" }, ` ${formatDateTime(score.createdAt)}`), score.independent === false && h("span", { class: "quiet" }, ` · ${t("print.notIndependent")}`)),
     level?.description && h("p", { class: "quiet" }, level.description),
     h("p", { class: "comment" }, score.comment ?? t("print.noComment")),
     score.reason && h("p", { class: "quiet" }, t("print.revised", { reason: score.reason })),
@@ -66,6 +69,7 @@ function earlierText({ value, createdAt, withdrawnAt }) {
 }
 
 function eventView(id, event) {
+  if (PLACE.test(id)) return h("code", {}, untrusted(id.replace(PLACE, "")));
   if (!event) return [t("print.missingEvent"), " ", h("code", {}, id)];
   return [
     h("span", { class: "quiet" }, `${formatClock(event.ts, { seconds: true })} · ${kindName(event.kind)} · `),

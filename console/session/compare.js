@@ -2,9 +2,9 @@
 
 import * as api from "../shared/api.js";
 import { field } from "../shared/dialogs.js";
-import { diffView } from "../shared/diff.js";
+import { alignedDiffs } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
-import { isChanged } from "../shared/findings.js";
+import { isChanged, loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
@@ -12,7 +12,7 @@ import { dotPlot, stripPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
 import { decisionText } from "../decisions/decision.js";
 import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
-import { renderPageAsync } from "../shared/states.js";
+import { renderAsync, renderPageAsync } from "../shared/states.js";
 import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
@@ -29,26 +29,31 @@ export async function show(main, { firstId, secondId }, { signal, setTitle, go }
 }
 
 async function load(ids, signal) {
-  const sides = await Promise.all(ids.map((id) => loadSide(id, signal)));
-  const [first, second] = sides;
+  const [first, second, { cohortStats }] = await Promise.all([
+    ...ids.map((id) => loadSide(id, signal)),
+    api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
+  ]);
+  const sides = [first, second];
   if (first.name === second.name) for (const side of sides) side.name += ` (${side.session.candidateId.slice(-6)})`;
   const { assessmentId } = first.session;
-  const [{ cohortStats }, results] = await Promise.all([
-    api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
-    api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal }),
-  ]);
+  const results = await api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal });
+  // Checking a long recording takes a while, so the page does not wait for it.
+  for (const side of sides) {
+    const integrity = api.get(`/v1/sessions/${side.session.id}/integrity`, { signal });
+    integrity.catch(() => {}); // Handled where the findings are shown.
+    side.integrity = () => integrity;
+  }
   return { sides, cohort: cohortStats, results: results.filter(({ sessionId }) => sessionId) };
 }
 
 async function loadSide(id, signal) {
   const path = `/v1/sessions/${id}`;
-  const [session, scores, integrity, diff] = await Promise.all([
+  const [session, scores, diff] = await Promise.all([
     api.get(path, { signal }),
     api.get(`${path}/scores`, { signal }),
-    api.get(`${path}/integrity`, { signal }),
     changes.load({ path, signal }),
   ]);
-  return { session, scores, integrity, diff, name: candidateName(session, session) };
+  return { session, scores, diff, name: candidateName(session, session) };
 }
 
 function page(data, go) {
@@ -71,7 +76,7 @@ function page(data, go) {
     chooser(data, go),
     h("div", { class: "compare-top" }, section("summary", summaryTable(sides)), section("criteria", criteria(sides))),
     section("metrics", metrics(data)),
-    section("changes", h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, untrustedName(side.name)), finalDiff(side))))),
+    section("changes", finalDiffs(sides)),
   ];
 }
 
@@ -118,15 +123,15 @@ function criteria([first, second]) {
 
 function metrics({ sides, cohort, results }) {
   const isShared = sides[0].session.assessmentId === sides[1].session.assessmentId;
-  const rows = METRICS.map((metric) => metricRow(metric, sides));
+  const metricsTable = table(sides, METRICS.map((metric) => metricRow(metric, sides)), ({ integrity }) => loadMark(integrity));
   const running = sides.filter(({ session }) => !session.metrics).map(({ name }) => h("p", { class: "notice" }, t("compare.running", { name })));
-  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.differentAssessments")), running, table(sides, rows)];
+  if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.differentAssessments")), running, metricsTable];
   const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
   return [
     h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), ...cohortNotes(cohort)].join(" ")),
     running,
     h("div", { class: "compare-metrics" }, cards),
-    table(sides, rows),
+    metricsTable,
   ];
 }
 
@@ -156,13 +161,19 @@ function summaryTable(sides) {
     [t("compare.decision"), ({ session }) => decisionText(session)],
     [t("compare.score"), ({ scores }) => scoreText(scores)],
     [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
-    [t("compare.tests"), ({ session }) => testsText(session)],
-    [t("compare.integrity"), ({ integrity }) => integrityText(integrity)],
+    [t("compare.tests"), testsText],
+    [t("compare.integrity"), integrityCell],
     [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
     [t("compare.started"), ({ session }) => timeOrDash(session.redeemedAt)],
     [t("compare.closed"), ({ session }) => timeOrDash(session.closedAt)],
   ];
   return table(sides, rows.map(([label, render]) => [label, ...sides.map(render)]));
+}
+
+function integrityCell({ integrity }) {
+  const place = h("div");
+  renderAsync(place, integrity, integrityText, t("report.integrity.checking"));
+  return place;
 }
 
 function integrityText({ findings }) {
@@ -179,8 +190,8 @@ function reviewersText(scores) {
   return [t("board.reviewers", { n }), spread !== null && `, ${spreadText(spread)}`, isDisputed && h("p", { class: "quiet" }, t("scoring.discuss"))];
 }
 
-function table(sides, rows) {
-  const head = h("tr", {}, h("td", {}), sides.map(({ name }) => h("th", { scope: "col" }, untrustedName(name))));
+function table(sides, rows, mark = () => null) {
+  const head = h("tr", {}, h("td", {}), sides.map((side) => h("th", { scope: "col" }, untrustedName(side.name), mark(side))));
   return h(
     "table",
     { class: "compare-table" },
@@ -190,13 +201,20 @@ function table(sides, rows) {
 }
 
 /** List the test results with their sources. */
-function testsText(session) {
-  return testResults(session).map(([label, result, detail]) => h("div", {}, `${label}: ${result}`, detail && h("span", { class: "quiet" }, ` (${detail})`)));
+function testsText({ session, integrity }) {
+  const results = testResults(session, (isStored) => loadMark(integrity, isStored));
+  return results.map(([label, result, detail]) => h("div", {}, label, ": ", result, detail && h("span", { class: "quiet" }, ` (${detail})`)));
 }
 
-function finalDiff({ session, diff }) {
-  if (diff.noDiffReason !== null) return h("p", { class: "quiet" }, changes.noDiffText(diff, session));
-  const files = changes.changedFiles(diff);
-  const view = files.length ? diffView(files, { attributed: changes.isAttributed(diff.submission) }) : h("p", { class: "quiet" }, t("report.diff.noneHint"));
-  return [changes.baseNotice(diff.submission), view];
+function finalDiffs(sides) {
+  const files = ({ diff }) => (diff.noDiffReason === null ? changes.changedFiles(diff) : []);
+  const note = ({ session, diff }) => {
+    if (diff.noDiffReason !== null) return h("p", { class: "quiet" }, changes.noDiffText(diff, session));
+    return [changes.baseNotice(diff.submission), !files({ diff }).length && h("p", { class: "quiet" }, t("report.diff.noneHint"))];
+  };
+  const columns = sides.map((side) => ({ name: side.name, files: files(side), attributed: side.diff.noDiffReason === null && changes.isAttributed(side.diff.submission) }));
+  return [
+    h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, untrustedName(side.name)), note(side)))),
+    alignedDiffs(columns),
+  ];
 }

@@ -2,7 +2,9 @@
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
+import { eventLabel, evidenceButton } from "../shared/evidence.js";
 import { eventLink, isDuplicate, kindName, notCountedReason } from "../shared/events.js";
+import { markdown } from "../shared/markdown.js";
 import { emptyState, errorNotice } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatClock } from "../shared/time.js";
@@ -54,7 +56,7 @@ export function render(events, report) {
     try {
       const items = await pages.next();
       list.append(...items);
-      if (!isFirst && document.activeElement === document.body) items[0]?.querySelector("a, summary").focus();
+      if (!isFirst && document.activeElement === document.body) items[0]?.querySelector("a, summary")?.focus();
       if (!pages.hasMore) return fill(foot);
       fill(foot, h("button", { type: "button", class: "secondary", onclick: showNext }, t("report.conversation.more")));
     } catch (error) {
@@ -77,8 +79,9 @@ const isVisible = (event) => !isDuplicate(event);
 
 /** Pages of messages, with the calls before each message. */
 class Pages {
-  constructor(events, { path, signal, session }) {
-    Object.assign(this, { events, path, signal, session, position: 0, after: null, hasMore: true });
+  constructor(events, report) {
+    const { path, signal, session } = report;
+    Object.assign(this, { events, report, path, signal, session, position: 0, after: null, hasMore: true });
     this.positions = new Map(events.map((event, n) => [event.id, n]));
   }
 
@@ -87,10 +90,17 @@ class Pages {
     const page = await api.get(`${this.path}/timeline`, { query, signal: this.signal });
     [this.after, this.hasMore] = [page.next, page.next !== null];
     const items = page.events
-      .filter(isVisible)
-      .flatMap((event) => [this.#callsBefore(event), message(event, this.session.id)]);
+      .filter((event) => isVisible(event) && !this.#isOnlyCalls(event))
+      .flatMap((event) => [this.#callsBefore(event), message(event, this.report)]);
     if (!this.hasMore) items.push(this.#calls(this.events.slice(this.position)));
     return items.filter(Boolean);
+  }
+
+  /** True for a response without text before an action: its actions tell what the agent did. */
+  #isOnlyCalls(event) {
+    if (event.kind !== "ai_response" || hasText(textOf(event))) return false;
+    const next = this.events.slice(this.positions.get(event.id) + 1).find((other) => isVisible(other) && !OMITTED_KINDS.has(other.kind));
+    return Boolean(next) && !isMessage(next);
   }
 
   #callsBefore({ id }) {
@@ -104,6 +114,7 @@ class Pages {
   #calls(events) {
     const calls = events.filter((event) => isVisible(event) && !isMessage(event) && !OMITTED_KINDS.has(event.kind));
     if (!calls.length) return null;
+    const isWithoutText = events.some((event) => event.kind === "ai_response" && isVisible(event));
     const body = h("ul");
     const fillBody = () =>
       body.firstChild ||
@@ -113,7 +124,7 @@ class Pages {
         calls.length > MAX_CALLS &&
           h("li", { class: "quiet" }, t("report.conversation.moreCalls", { n: calls.length - MAX_CALLS })),
       );
-    return h("li", { class: "calls" }, h("details", { ontoggle: fillBody }, h("summary", {}, callsSummary(calls)), body));
+    return h("li", { class: "calls" }, h("details", { ontoggle: fillBody }, h("summary", {}, isWithoutText && t("report.conversation.onlyCalls"), callsSummary(calls)), body));
   }
 }
 
@@ -138,11 +149,14 @@ function call(event, sessionId) {
   );
 }
 
-function message(event, sessionId) {
+const textOf = (event) => GET_TEXT[event.kind](event.envelope?.data ?? {});
+
+const hasText = (text) => typeof text === "string" && text.trim() !== "";
+
+function message(event, report) {
   const speaker = SPEAKERS[event.kind];
   const data = event.envelope?.data ?? {};
-  const text = GET_TEXT[event.kind](data);
-  const hasText = typeof text === "string" && text.trim() !== "";
+  const text = textOf(event);
   const tool = speaker === "agent" ? (data.model ?? event.source) : null;
   const head = h(
     "p",
@@ -151,12 +165,12 @@ function message(event, sessionId) {
     typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool.slice(0, MAX_NAME_CHARACTERS))),
     event.kind !== "prompt" && event.kind !== "ai_response" && h("span", { class: "mark" }, kindName(event.kind)),
     notCountedReason(event) && h("span", { class: "mark" }, notCountedReason(event)),
-    h("a", { href: eventLink(sessionId, event.id) }, formatClock(event.ts, { seconds: true })),
+    evidenceButton(report, event.id, eventLabel(event)),
   );
   return h(
     "li",
     { class: `message from-${speaker}` },
-    head,
-    hasText ? longText(text) : h("p", { class: "quiet" }, t("report.conversation.noText")),
+    h("a", { class: "message-time", href: eventLink(report.session.id, event.id) }, formatClock(event.ts, { seconds: true })),
+    h("div", {}, head, hasText(text) ? longText(text, markdown) : h("p", { class: "quiet" }, t("report.conversation.noText"))),
   );
 }

@@ -4,13 +4,13 @@ import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
-import { header, integrity } from "./report_head.js";
+import { header, sessionDetails } from "./report_head.js";
 import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const TABS = ["timeline", "conversation", "changes", "tests", "usage", "decisions", "files", "metrics"];
-const TABS_AFTER_ERASURE = ["metrics"];
+const TABS = ["timeline", "conversation", "changes", "tests", "findings", "usage", "decisions", "files", "metrics"];
+const TABS_AFTER_ERASURE = ["metrics", "findings"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
   // Loaded with this module, because it is the first tab.
@@ -18,6 +18,7 @@ const MODULES = {
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
   tests: () => import("./report_tests.js"),
+  findings: () => import("./report_findings.js"),
   usage: () => import("./report_usage.js"),
   decisions: () => import("./report_decisions.js"),
   files: () => import("./report_files.js"),
@@ -47,16 +48,16 @@ function createSources(sessionId, signal) {
   return { path, events, analytics: afterEvents("analytics"), integrity: afterEvents("integrity") };
 }
 
-function page(session, sources, { signal, query, setTitle, can }) {
-  const report = { session, signal, can, ...sources, eventId: query.get("event") };
-  const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
+function page(session, sources, { me, signal, query, setTitle, can }) {
+  const report = { session, me, signal, can, ...sources, eventId: query.get("event") };
   const tabs = tabBar(report, query.get("tab"));
-  renderAsync(findings, report.integrity, (response) => integrity(response, report), t("report.integrity.checking"));
+  report.openTab = tabs.open;
   const view = h(
     "div",
     { onclick: (event) => followEvent(event, report, tabs) },
-    header(report, findings, { setTitle, can }),
+    header(report, { setTitle, can }),
     tabs.element,
+    sessionDetails(report),
   );
   // The report's header contains the heading, so remove the loading heading.
   document.querySelector("main > h1")?.remove();

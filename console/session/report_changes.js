@@ -8,10 +8,17 @@ import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { untrusted } from "../shared/untrusted.js";
 
+const PAGE_SIZE = 200;
+
 export async function load({ path, signal }) {
-  const diff = await api.get(`${path}/final-diff`, { signal, query: { limit: 1 } });
-  const hasFiles = diff.noDiffReason === null && diff.clientDiff === null;
-  return { ...diff, files: hasFiles ? await api.all(`${path}/final-diff`, "files", { signal }) : [] };
+  const loadPage = (after) => api.get(`${path}/final-diff`, { signal, query: { limit: PAGE_SIZE, after } });
+  const diff = await loadPage();
+  for (let { next } = diff; next; ) {
+    const page = await loadPage(next);
+    diff.files.push(...page.files);
+    next = page.next;
+  }
+  return diff;
 }
 
 /** Return the changed files, as the service or the candidate's client compared them. */
@@ -26,7 +33,8 @@ export function noDiffText({ noDiffReason: reason, submission }, { status }) {
 /** True if the diff can show which lines an agent added. Without a verified base, earlier lines would count as added. */
 export const isAttributed = ({ baseVerified, notRecordedLines }) => baseVerified === true && notRecordedLines !== null;
 
-export function render(diff, { session }) {
+export function render(diff, report) {
+  const { session } = report;
   const { submission, noDiffReason, clientDiff } = diff;
   if (noDiffReason !== null) return emptyState(t("report.noDiff.title"), noDiffText(diff, session));
   const files = changedFiles(diff);
@@ -35,7 +43,7 @@ export function render(diff, { session }) {
     clientDiff === null ? summary(submission, files) : h("p", { class: "quiet" }, t("report.diff.fromClient")),
     section(
       files.length
-        ? diffView(files, { attributed: isAttributed(submission) })
+        ? diffView(files, { attributed: isAttributed(submission), report })
         : emptyState(t("report.diff.none"), t("report.diff.noneHint")),
     ),
   ];

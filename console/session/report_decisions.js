@@ -3,6 +3,7 @@
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { eventLink, notCountedReason } from "../shared/events.js";
+import { markdown } from "../shared/markdown.js";
 import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
@@ -19,7 +20,7 @@ export function render(page, report) {
   const list = h("ol", { class: "decisions" });
   const foot = h("div", { class: "actions" });
   fill(foot, addPage(page));
-  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.decisions")), list, foot);
+  return h("section", { class: "panel" }, h("h2", {}, t("report.decisions.heading")), list, foot);
 
   /** Append a page to the list. Returns the button that loads the next one. */
   function addPage({ decisions, next }) {
@@ -36,7 +37,7 @@ export function render(page, report) {
 function decisionItem(decision, sessionId) {
   const reason = notCountedReason(decision);
   const fields = FIELDS.filter((name) => decision[name]).map((name) =>
-    h("div", {}, h("dt", {}, t(`report.decisions.${name}`)), h("dd", {}, longText(decision[name]))),
+    h("div", {}, h("dt", {}, t(`report.decisions.${name}`)), h("dd", {}, longText(decision[name], markdown))),
   );
   const cause =
     decision.triggerEventId && h("a", { href: eventLink(sessionId, decision.triggerEventId) }, t("report.decisions.cause"));

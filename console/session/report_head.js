@@ -1,9 +1,11 @@
-// A session report's header: candidate, times, results and integrity.
+// A session report's header with the verdict strip, and its collapsed details.
 
+import { decide, decisionText } from "../decisions/decision.js";
 import * as api from "../shared/api.js";
-import { fill, h } from "../shared/dom.js";
-import { eventLink } from "../shared/events.js";
-import { findingText, isChanged } from "../shared/findings.js";
+import { boardOrder } from "../shared/board_order.js";
+import { toastError } from "../shared/dialogs.js";
+import { fill, h, pairs } from "../shared/dom.js";
+import { findingText, loadMark } from "../shared/findings.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText } from "../shared/scores.js";
@@ -11,19 +13,16 @@ import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDuration, formatDateTime, zoneName } from "../shared/time.js";
 import { untrustedName, untrusted } from "../shared/untrusted.js";
+import { momentsList } from "./moments.js";
+import { isLoud, summarize } from "./report_findings.js";
 
-// Findings that leave the recording's integrity unknown.
-const UNVERIFIED = new Set(["seal_missing", "seal_key_unknown"]);
-const MAX_EVENT_LINKS = 5;
-
-/** Build the header: name, assessment, status, integrity, times, results and links. */
-export function header(report, findings, { setTitle, can }) {
+/** Build the header: name, assessment, status, warnings, and the verdict strip. */
+export function header(report, { setTitle, can }) {
   const { session } = report;
   const name = candidateName(session, session);
   setTitle(name);
   const siblings = h("nav", { class: "siblings", "aria-label": t("report.siblings") });
   loadSiblings(siblings, report);
-  const link = (path, text, kind = "secondary") => h("a", { class: kind, href: `#${path}` }, text);
   return h(
     "header",
     { class: "report-head" },
@@ -33,11 +32,7 @@ export function header(report, findings, { setTitle, can }) {
       h(
         "div",
         {},
-        h(
-          "p",
-          { class: "company" },
-          h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle)),
-        ),
+        h("p", { class: "company" }, h("a", { href: `#/assessments/${session.assessmentId}` }, untrusted(session.assessmentTitle))),
         h(
           "h1",
           { tabindex: "-1" },
@@ -52,14 +47,81 @@ export function header(report, findings, { setTitle, can }) {
         "div",
         { class: "actions" },
         siblings,
-        link(`/sessions/${session.id}/print`, t("report.print")),
-        link(`/sessions/${session.id}/score`, t(can("write") && !session.erasedAt ? "report.score" : "report.scores"), "primary"),
+        h("a", { class: "secondary", href: `#/sessions/${session.id}/print` }, t("report.print")),
+        h("a", { class: "primary", href: `#/sessions/${session.id}/score` }, t(can("write") && !session.erasedAt ? "report.score" : "report.scores")),
       ),
     ),
     notices(session),
-    findings,
-    numbers(session, loadScore(report)),
+    verdict(report, can),
   );
+}
+
+/** Build the strip with what a decision needs: tests, scores, findings, the hiring decision and moments. */
+function verdict(report, can) {
+  const { session, integrity, signal } = report;
+  const alert = h("div");
+  const cell = (name, ...content) => h("div", {}, h("dt", {}, name), h("dd", {}, content));
+  const tests = testResults(session, (isStored) => loadMark(integrity, isStored));
+  return [
+    alert,
+    h(
+      "section",
+      { class: "verdict-strip", "aria-label": t("report.verdict.title") },
+      h(
+        "dl",
+        { class: "report-numbers" },
+        tests.map(([label, text, detail]) => cell(label, text, detail && h("span", { class: "quiet" }, detail))),
+        cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), scoresByCriterion)),
+        cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report, alert))),
+        cell(t("report.decision"), loadMark(integrity, true), decision(report, can)),
+      ),
+      !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(session.id, { signal })),
+    ),
+  ];
+}
+
+/** Build a place that is filled once `load` is done. */
+function later(load, render) {
+  const place = h("div", {}, "…");
+  load().then((value) => fill(place, render(value))).catch(() => fill(place, t("report.unknown")));
+  return place;
+}
+
+function scoresByCriterion(scorecard) {
+  const { criteria, othersHidden, recommendation } = scorecard;
+  const total = scoreText(scorecard);
+  if (othersHidden || !criteria?.some(({ mean }) => mean !== null)) return total;
+  const isDependent = criteria.some(({ scores }) => scores.some(({ independent }) => independent === false));
+  const rows = criteria.map(({ title, mean, highest }) => [title, mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
+  const label = ({ value }) => recommendation.levels.find((level) => level.value === value)?.label;
+  if (recommendation?.scores.length) rows.push([t("report.verdict.recommendation"), recommendation.scores.map(label).join(", ")]);
+  return [
+    total,
+    h("ul", { class: "verdict-scores" }, rows.map(([title, text]) => h("li", {}, h("span", {}, title), h("span", {}, text)))),
+    isDependent && h("span", { class: "quiet" }, t("report.verdict.notIndependent")),
+  ];
+}
+
+/** Summarize the findings in the strip. Fills `alert` if the recording was altered or cannot be verified. */
+function findingsSummary(response, report, alert) {
+  const { findings, verdict: name, title } = summarize(response, report.session);
+  const open = (click) => {
+    click.preventDefault();
+    report.openTab("findings");
+  };
+  const link = (text) => h("a", { href: `#/sessions/${report.session.id}?tab=findings`, onclick: open }, text);
+  if (isLoud(name)) {
+    const text = h("p", {}, t(`report.integrity.${name}`), " ", link(t("report.verdict.findings")));
+    fill(alert, h("div", { class: "notice bad broken", role: "alert" }, h("strong", {}, title), text));
+  }
+  return findings.length ? [link(title), h("ul", { class: "finding-list" }, findings.map(({ code }) => h("li", {}, findingText(code))))] : t(name === "none" ? "compare.noFindings" : `report.integrity.${name}Title`);
+}
+
+function decision(report, can) {
+  const text = h("div", {}, decisionText(report.session));
+  const onDone = (current) => fill(text, decisionText(current));
+  const run = () => decide(report.session, { me: report.me, onDone }).catch(toastError);
+  return [text, can("write") && !report.session.erasedAt && h("button", { type: "button", class: "small", onclick: run }, t("report.verdict.decide"))];
 }
 
 function notices(session) {
@@ -101,65 +163,46 @@ function notice(kind, title, text, ...more) {
   return h("div", { class: `notice ${kind}` }, h("strong", {}, title), h("p", {}, text), ...more);
 }
 
-/** Build the row of numbers. */
-function numbers(session, score) {
-  const { metrics } = session;
+/** Build the collapsed times, counts and hashes at the end of the report. */
+export function sessionDetails({ session, integrity }) {
+  const { metrics, submission } = session;
   const end = session.completedAt ?? session.closedAt;
   const uncounted = [
     session.duplicateEventCount > 0 && t("report.duplicates", { n: session.duplicateEventCount }),
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
+  const marked = (text) => [text, loadMark(integrity)];
   const rows = [
     [t("report.started"), formatDateTime(session.redeemedAt), zoneName(session.redeemedAt)],
-    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet"), null],
-    [t("report.duration"), ...duration(session)],
-    [t("report.eventCount"), formatNumber(session.eventCount), uncounted.join(", ")],
-    ...testResults(session),
-    [t("report.teamScore"), score, null],
-    [t("report.decision"), t(`decisions.names.${session.decision}`), session.decidedBy?.name],
-    metrics && [
-      t("report.cost"),
-      metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd),
-      null,
-    ],
+    [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet")],
+    [t("report.duration"), ...duration(session, marked)],
+    [t("report.eventCount"), marked(formatNumber(session.eventCount)), uncounted.join(", ")],
+    metrics && [t("report.cost"), marked(metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd))],
+    [t("report.verdict.submission"), submission && h("code", {}, submission.sha256)],
+    [t("report.verdict.checkpoint"), later(integrity, ({ checkpoint }) => (checkpoint ? [h("code", {}, checkpoint.head), " ", formatDateTime(checkpoint.createdAt)] : t("report.integrity.checkpointLater")))],
+    [t("report.verdict.session"), h("code", {}, session.id)],
   ];
-  return h(
-    "dl",
-    { class: "report-numbers" },
-    rows
-      .filter(Boolean)
-      .map(([name, value, hint]) =>
-        h("div", {}, h("dt", {}, name), h("dd", {}, value, hint && h("span", { class: "quiet" }, hint))),
-      ),
-  );
+  return h("details", { class: "panel report-details" }, h("summary", {}, t("report.verdict.details")), pairs(rows.filter(Boolean)));
 }
 
-/** Load and show the team's score. */
-function loadScore({ path, signal }) {
-  const element = h("span", {}, "…");
-  api
-    .get(`${path}/scores`, { signal })
-    .then((scores) => fill(element, scoreText(scores)))
-    .catch(() => fill(element, t("report.unknown")));
-  return element;
-}
-
-function duration({ status, metrics }) {
+function duration({ status, metrics }, marked) {
   if (status === "active") return [t("report.notYet"), null];
   const durationMs = metrics?.durationMs ?? null;
-  return [durationMs === null ? t("report.unknown") : formatDuration(durationMs / 1000), t("report.durationHint")];
+  return [durationMs === null ? t("report.unknown") : marked(formatDuration(durationMs / 1000)), t("report.durationHint")];
 }
 
-/** Load links to the previous and next candidates, ordered by start time. */
+/** Load links to the previous and next candidates, in the board's order or, without one, by start time. */
 async function loadSiblings(nav, { session, signal }) {
   const query = { assessmentId: session.assessmentId };
-  const all = await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => []);
-  const at = all.findIndex(({ id }) => id === session.id);
+  const byStart = async () => (await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => [])).map(({ id }) => id);
+  const order = boardOrder(session.assessmentId);
+  const all = order.includes(session.id) ? order : await byStart();
+  const at = all.indexOf(session.id);
   if (at < 0 || all.length < 2) return;
   const link = (other, text, symbol) => {
     const label = { "aria-label": text, title: text };
     return other
-      ? h("a", { class: "secondary", href: `#/sessions/${other.id}`, ...label }, symbol)
+      ? h("a", { class: "secondary", href: `#/sessions/${other}`, ...label }, symbol)
       : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
   };
   fill(
@@ -168,83 +211,4 @@ async function loadSiblings(nav, { session, signal }) {
     h("span", { class: "quiet" }, t("report.position", { at: at + 1, n: all.length })),
     link(all[at + 1], t("report.next"), "→"),
   );
-}
-
-// Integrity
-
-/** Build the integrity section. An altered recording is an alert. */
-export function integrity({ findings, counts, checkpoint }, { session }) {
-  const others = byCode(findings).filter(({ code }) => code !== "erased");
-  const verdict = getVerdict(others, counts, session);
-  const state = [recorded(counts, verdict), checkpointText(checkpoint), signatures(counts)].filter(Boolean).join(" ");
-  const title = t(`report.integrity.${verdict}Title`, { n: others.length });
-  if (!others.length) return notice(verdict === "none" ? "good" : "", title, state);
-  const isLoud = verdict === "broken" || verdict === "unverified";
-  return h(
-    "div",
-    { class: isLoud ? "notice bad broken" : "notice warn", role: isLoud ? "alert" : null },
-    h("strong", {}, title),
-    h("p", {}, t(`report.integrity.${verdict}`)),
-    h(
-      "ul",
-      { class: "integrity-findings" },
-      sorted(others).map((finding) => h("li", {}, findingView(finding, session))),
-    ),
-    h("p", {}, state),
-  );
-}
-
-/** Return `broken`, `unverified`, `findings`, `none`, or `emptyState` if there are no events. */
-function getVerdict(findings, counts, session) {
-  if (isChanged(findings.map(({ code }) => code))) return "broken";
-  if (findings.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
-  if (findings.length) return "findings";
-  if (counts.events) return "none";
-  return session.erasedAt ? "erased" : "empty";
-}
-
-function recorded({ events, recorded, notRecorded }, verdict) {
-  if (!events) return null;
-  const isIntact = verdict === "none" && !notRecorded;
-  return t(isIntact ? "report.integrity.recorded" : "report.integrity.partlyRecorded", { n: events, recorded });
-}
-
-/** Group findings by code. */
-function byCode(findings) {
-  return [...Map.groupBy(findings, ({ code }) => code).values()].map((group) => ({
-    ...group[0],
-    eventIds: group.flatMap(({ eventIds }) => eventIds),
-    count: group.reduce((sum, { count }) => sum + count, 0),
-  }));
-}
-
-function sorted(findings) {
-  return findings.toSorted((first, second) => isChanged([second.code]) - isChanged([first.code]));
-}
-
-function findingView({ code, explanation, eventIds, count }, session) {
-  const links = eventIds
-    .slice(0, MAX_EVENT_LINKS)
-    .map((id, n) => [
-      n > 0 && ", ",
-      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
-    ]);
-  const remaining = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
-  return [
-    h("strong", {}, findingText(code)),
-    count > 1 && ` (${t("report.integrity.count", { n: count })})`,
-    ": ",
-    explanation,
-    links.length > 0 && [" ", links, remaining > 0 && ` ${t("report.integrity.more", { n: remaining })}`],
-  ];
-}
-
-function checkpointText(checkpoint) {
-  if (!checkpoint) return t("report.integrity.checkpointLater");
-  return t("report.integrity.checkpoint", { when: formatDateTime(checkpoint.createdAt) });
-}
-
-function signatures({ events, valid }) {
-  if (!events) return null;
-  return valid ? t("report.integrity.signed", { n: valid }) : t("report.integrity.unsigned");
 }

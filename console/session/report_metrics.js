@@ -3,6 +3,7 @@
 import * as api from "../shared/api.js";
 import { h, pairs } from "../shared/dom.js";
 import { channelName } from "../shared/events.js";
+import { loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
@@ -18,14 +19,14 @@ export async function load({ session, path, signal }) {
   return { cohort: cohortStats, results: results.filter(({ metrics }) => metrics) };
 }
 
-export function render({ cohort, results }, { session }) {
+export function render({ cohort, results }, { session, integrity }) {
   if (!session.metrics && !cohort) return emptyState(t("report.metrics.none"), t("report.metrics.noneHint"));
   const notes = [!session.metrics && t("report.metrics.open"), ...(cohort ? cohortNotes(cohort) : [])].filter(Boolean);
   return [
     h(
       "section",
       { class: "panel" },
-      h("h2", {}, t("report.metrics.title")),
+      h("h2", {}, t("report.metrics.title"), session.metrics && loadMark(integrity)),
       h("p", {}, t("report.metrics.intro", { n: cohort?.sessionCount ?? 0 })),
       session.metrics && h("p", { class: "quiet" }, sourceText(session.coverage)),
       notes.length > 0 &&
@@ -42,7 +43,7 @@ export function render({ cohort, results }, { session }) {
         ),
     ),
     session.metrics &&
-      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others")), otherMetrics(session.metrics)),
+      h("section", { class: "panel" }, h("h2", {}, t("report.metrics.others"), loadMark(integrity)), otherMetrics(session.metrics)),
   ];
 }
 

@@ -6,7 +6,9 @@ import { copyText } from "../shared/clipboard.js";
 import { toast } from "../shared/dialogs.js";
 import { linesTable, parseDiff } from "../shared/diff.js";
 import { fill, h, pairs } from "../shared/dom.js";
+import { eventLabel, evidenceButton } from "../shared/evidence.js";
 import { channelName, eventLink, kindName, loadEvent, notCountedReason } from "../shared/events.js";
+import { markdown } from "../shared/markdown.js";
 import { emptyState, renderAsync } from "../shared/states.js";
 import { swimlanes } from "./swimlanes.js";
 import { has, t } from "../shared/texts.js";
@@ -65,7 +67,7 @@ export function render(events, report) {
 
 function showEvent(detail, event, report) {
   const loadDetails = () => loadEvent(report.session.id, event.id, report);
-  renderAsync(detail, loadDetails, (details) => (details ? eventView(details, report) : missingNotice(event.id)));
+  renderAsync(detail, loadDetails, (details) => (details ? eventView({ ...details, request: event.request }, report) : missingNotice(event.id)));
 }
 
 const missingNotice = (id) => h("div", { class: "notice warn" }, t("report.detail.missing", { id: plain(id) }));
@@ -92,6 +94,7 @@ function eventView(event, report) {
       t("report.detail.when"),
       `${formatDateTime(event.ts).replace(/, .*/, "")}, ${formatClock(event.ts, { seconds: true })}`,
     ],
+    [t("report.detail.request"), event.request && h("a", { href: eventLink(report.session.id, event.request) }, t("report.detail.openRequest"))],
     [t("report.detail.received"), formatDateTime(event.receivedAt)],
     [t("report.detail.actor"), event.actor && displayName("actors", event.actor)],
     [t("report.detail.source"), event.source && untrusted(event.source)],
@@ -101,7 +104,7 @@ function eventView(event, report) {
     [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes })],
   ];
   return [
-    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), copyLink(event, report)),
+    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), evidenceButton(report, event.id, eventLabel(event)), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
     pairs(rows),
     contents(event.envelope?.data ?? {}),
@@ -127,7 +130,7 @@ function content(name, text) {
         linesTable(lines),
       );
   }
-  return h("div", { class: PROSE_FIELDS.has(name) ? "event-text" : "event-text code" }, longText(text));
+  return PROSE_FIELDS.has(name) ? h("div", { class: "event-text" }, longText(text, markdown)) : h("div", { class: "event-text code" }, longText(text));
 }
 
 function copyLink(event, report) {

@@ -3,6 +3,8 @@
 import * as api from "../shared/api.js";
 import { runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
+import { evidenceButton } from "../shared/evidence.js";
+import { loadMark } from "../shared/findings.js";
 import { formatNumber } from "../shared/numbers.js";
 import { renderAsync } from "../shared/states.js";
 import { isPending, loadRunnerHint, runMarks, runResult, testName, testResults } from "../shared/tests.js";
@@ -29,7 +31,7 @@ export function render(data, report) {
   return view;
 
   function show({ runs, shown }) {
-    fill(view, results(report.session, shown, actionButton(runs)), shown && h("section", { class: "panel" }, h("h2", {}, t("tests.hidden")), runView(shown)), earlierRuns(runs.filter(({ id }) => id !== shown.id), report));
+    fill(view, results(report, shown, actionButton(runs)), shown && h("section", { class: "panel" }, h("h2", {}, t("tests.hidden")), runView(shown, report)), earlierRuns(runs.filter(({ id }) => id !== shown.id), report));
   }
 
   /** Build the button that refreshes pending runs, which reads the session each time, or runs the tests again. */
@@ -46,13 +48,13 @@ export function render(data, report) {
   }
 }
 
-function results(session, shown, button) {
+function results({ session, integrity }, shown, button) {
   const hasNone = !shown && h("p", { class: "quiet" }, t("runs.none"));
-  const list = pairs(testResults({ ...session, hiddenTests: shown ?? session.hiddenTests }));
+  const list = pairs(testResults({ ...session, hiddenTests: shown ?? session.hiddenTests }, (isStored) => loadMark(integrity, isStored)));
   return h("section", { class: "panel" }, h("h2", {}, t("runs.results")), list, hasNone, button && h("div", { class: "actions" }, button));
 }
 
-function runView(run) {
+function runView(run, report) {
   const { id, name, engine } = run.runner ?? {};
   const stateText = run.hint ?? (has(`runs.stateTexts.${run.state}`) && t(`runs.stateTexts.${run.state}`));
   const code = (text) => text && h("code", {}, untrusted(text));
@@ -70,12 +72,12 @@ function runView(run) {
       [t("runs.fields.tests"), code(run.testsSha256)],
       [t("runs.fields.image"), engine !== "bubblewrap" && code([run.image, run.imageDigest].filter(Boolean).join(" "))],
     ]),
-    run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`),
+    run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`, report),
   ];
 }
 
 /** Build the table of tests, those that did not pass first, BATCH_SIZE at a time. */
-function testTable(tests, label) {
+function testTable(tests, label, report) {
   const rows = tests.toSorted((a, b) => (a.outcome === "passed") - (b.outcome === "passed"));
   const body = h("tbody");
   const more = h("button", { type: "button", class: "secondary", onclick: add }, t("report.conversation.more"));
@@ -84,17 +86,17 @@ function testTable(tests, label) {
   return [h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, h("table", { class: "plain-table" }, h("thead", {}, h("tr", {}, names)), body)), more];
 
   function add() {
-    body.append(...rows.splice(0, BATCH_SIZE).map(testRow));
+    body.append(...rows.splice(0, BATCH_SIZE).map((test) => testRow(test, report)));
     more.hidden = !rows.length;
   }
 }
 
-function testRow({ name, outcome, durationMs, output }) {
+function testRow({ name, outcome, durationMs, output }, report) {
   const mark = { passed: "mark-good", failed: "mark-bad", missing: "mark-bad" }[outcome];
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, h("code", {}, testName(name)), output && h("details", {}, h("summary", {}, t("runs.output")), h("div", { class: "event-text code" }, longText(output)))),
+    h("th", { scope: "row" }, h("code", {}, testName(name)), evidenceButton(report, `test:${name}`, name), output && h("details", {}, h("summary", {}, t("runs.output")), h("div", { class: "event-text code" }, longText(output)))),
     h("td", {}, h("span", { class: mark }, t(`runs.outcomes.${outcome}`))),
     h("td", { class: "numeric" }, durationMs === null ? "–" : t("runs.milliseconds", { n: formatNumber(durationMs) })),
   );
@@ -107,7 +109,7 @@ function earlierRuns(runs, report) {
 
 function earlierRun(run, report) {
   const content = h("div");
-  const open = ({ currentTarget }) => currentTarget.open && !content.firstChild && renderAsync(content, () => loadRun(report, run), runView);
+  const open = ({ currentTarget }) => currentTarget.open && !content.firstChild && renderAsync(content, () => loadRun(report, run), (loaded) => runView(loaded, report));
   const text = [`${formatDateTime(run.createdAt)}: ${runResult(run)}`, runMarks(run)].filter(Boolean).join(", ");
   return h("details", { class: "test-run", ontoggle: open }, h("summary", {}, text), content);
 }

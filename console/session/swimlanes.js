@@ -102,7 +102,7 @@ class Chart {
       { class: "lanes" },
       h("div", { class: "lanes-head" }, this.status, buttons),
       h("div", { class: "lanes-body" }, this.names, this.scroll),
-      h("p", { class: "quiet lanes-legend", id: help }, t("report.lanes.legend")),
+      h("ul", { class: "lanes-legend", id: help }, PHASES.map((name) => legendItem(h("span", { class: `phase-key phase-${name}` }), t(`report.phases.${name}`))), Object.keys(SHAPES).map((name) => legendItem(shapeIcon(name), t(`report.lanes.marks.${name}`))), ["episode", "pause"].map((name) => legendItem(h("span", { class: `phase-key key-${name}` }), t(`report.lanes.marks.${name}`)))),
     );
   }
 
@@ -391,6 +391,10 @@ const SHAPES = {
   uncounted: (x, y) => `M${x} ${y - 2}v4`,
   failed: (x, y) => `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`,
 };
+
+const PHASES = ["prompting", "reading", "changing", "verifying", "other"];
+const legendItem = (icon, text) => h("li", {}, h("span", { "aria-hidden": "true" }, icon), text);
+const shapeIcon = (name) => svg("svg", { width: 12, height: 16 }, svg("path", { class: `marks ${name} lane-unknown`, d: SHAPES[name](6, 8, 1) }));
 
 function getShape(event, verifications) {
   if (!event.counts) return "uncounted";

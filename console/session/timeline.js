@@ -48,6 +48,7 @@ export function eventList({ events, onPick }) {
     const matches = (event) =>
       (!kind.value || event.kind === kind.value) &&
       (duplicatesBox.checked || !isDuplicate(event)) &&
+      (duplicatesBox.checked || kind.value === event.kind || !event.isPart) &&
       (contextBox.checked || kind.value === event.kind || !isToolContext(event)) &&
       words.every((word) => searchText(event).includes(word));
     const matchingEvents = events.filter(matches);
@@ -67,7 +68,7 @@ export function eventList({ events, onPick }) {
     { class: "timeline-filters" },
     labeledField(t("report.kind"), kind),
     labeledField(t("report.search"), search),
-    events.some(isDuplicate) && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
+    events.some((event) => isDuplicate(event) || event.isPart) && h("label", { class: "tick" }, duplicatesBox, t("report.showDuplicates")),
     events.some(isToolContext) && h("label", { class: "tick" }, contextBox, t("report.showContext")),
   );
   apply();

@@ -1,6 +1,7 @@
 // Unified diffs by file, with the author of each added line if known.
 
 import { fill, h } from "./dom.js";
+import { evidenceButton } from "./evidence.js";
 import { formatBytes } from "./numbers.js";
 import { t } from "./texts.js";
 import { plain, untrusted } from "./untrusted.js";
@@ -20,22 +21,53 @@ const SIGNS = { added: "+", removed: "−", same: " ", hunk: "" };
  *   `diff`, `notRecordedRanges`, `isBinary`, `isTruncated`, `isTooLarge`, `size`
  * attributed -- true if `notRecordedRanges` are known: added lines then show their author
  * open -- true expands short files
+ * report -- the report whose `onEvidence` receives lines
  */
-export function diffView(files, { attributed = true, open = true } = {}) {
+export function diffView(files, { attributed = true, open = true, report = {} } = {}) {
   let remaining = open ? MAX_OPEN_LINES * 4 : 0;
   const view = (file) => {
     const count = file.linesAdded + file.linesRemoved;
     const isOpen = count <= MAX_OPEN_LINES && count <= remaining;
     if (isOpen) remaining -= count;
-    return fileView(file, attributed, isOpen);
+    return fileView(file, { attributed, report }, isOpen);
   };
-  const list = h("div", { class: "diffs" }, attributed && files.length > 0 && legend());
+  const list = h("div", { class: "diffs" }, attributed && files.length > 0 && legend(), report.onEvidence && h("p", { class: "quiet" }, t("report.diff.evidenceHint")));
   const showFiles = (batch) => {
     const views = batch.map(view);
     list.append(...views);
     return views[0]?.querySelector("summary");
   };
   return h("div", {}, list, showInSteps(files, [FILES_PER_STEP, FILES_PER_STEP], "report.diff.moreFiles", showFiles));
+}
+
+/**
+ * Build several sessions' diffs next to each other, aligned by file. The diffs of a file open together.
+ *
+ * sides -- `[{name, files, attributed}]`
+ */
+export function alignedDiffs(sides) {
+  const byPath = sides.map(({ files }) => new Map(files.map((file) => [file.path, file])));
+  const paths = [...new Set(byPath.flatMap((files) => [...files.keys()]))].sort();
+  const cell = (path, { name, attributed }, n) => {
+    const file = byPath[n].get(path);
+    const view = file ? fileView(file, { attributed, report: {} }, false) : h("p", { class: "quiet" }, untrusted(path), t("compare.unchanged"));
+    return h("div", { "data-name": name }, view);
+  };
+  const openAll = ({ target, currentTarget }) => {
+    for (const details of currentTarget.querySelectorAll(".diff")) details.open = target.open;
+  };
+  const line = (path) => {
+    const element = h("div", { class: "compare-columns" }, sides.map((side, n) => cell(path, side, n)));
+    element.addEventListener("toggle", openAll, true); // `toggle` does not bubble
+    return element;
+  };
+  const list = h("div", { class: "diffs" }, sides.some(({ attributed }) => attributed) && legend());
+  const showFiles = (batch) => {
+    const lines = batch.map(line);
+    list.append(...lines);
+    return lines[0]?.querySelector("summary");
+  };
+  return h("div", {}, list, showInSteps(paths, [FILES_PER_STEP, FILES_PER_STEP], "report.diff.moreFiles", showFiles));
 }
 
 /**
@@ -65,7 +97,7 @@ function legend() {
   return h("p", { class: "quiet" }, t("report.diff.legend"));
 }
 
-function fileView(file, attributed, isOpen) {
+function fileView(file, { attributed, report }, isOpen) {
   const body = h("div", { class: "diff-body" });
   const name =
     file.oldPath && file.oldPath !== file.path
@@ -90,7 +122,7 @@ function fileView(file, attributed, isOpen) {
     ),
   );
   const details = h("details", { class: "diff", open: isOpen }, summary, body);
-  const render = () => body.firstChild || fill(body, fileBody(file, attributed));
+  const render = () => body.firstChild || fill(body, fileBody(file, attributed, report));
   if (isOpen) render();
   details.addEventListener("toggle", () => details.open && render());
   return details;
@@ -101,7 +133,7 @@ function unrecordedCount({ notRecordedRanges }) {
   return lines > 0 && t("report.diff.linesNotRecorded", { n: lines });
 }
 
-function fileBody(file, attributed) {
+function fileBody(file, attributed, report) {
   if (file.isTooLarge) return h("p", { class: "quiet" }, tooLargeText(file));
   if (file.isBinary) return h("p", { class: "quiet" }, t("report.diff.binary"));
   if (!file.diff) return h("p", { class: "quiet" }, t("report.diff.noLines"));
@@ -112,15 +144,21 @@ function fileBody(file, attributed) {
     {
       class: "scroll",
       tabindex: "0",
+      onkeydown: moveToLine,
       role: "region",
       "aria-label": t("report.diff.label", { path: plain(file.path) }),
     },
     table,
   );
   const showLines = (lines) => {
-    table.tBodies[0].append(...lines.map((line) => row(line, author)));
+    table.tBodies[0].append(...lines.map((line) => row(line, author, report.onEvidence && lineButton)));
     return region;
   };
+  // The arrow keys move between the lines' buttons, so that Tab reaches the next file.
+  function lineButton({ old, new: number }) {
+    const line = number ?? -old;
+    return evidenceButton(report, `diff:${file.path}:${line}`, `${file.path}:${line}`, { tabindex: "-1" });
+  }
   return [
     region,
     showInSteps(parseDiff(file.diff), [INITIAL_LINES, LINES_PER_STEP], "report.diff.more", showLines),
@@ -159,7 +197,18 @@ function head(attributed) {
   );
 }
 
-function row({ kind, old, new: number, text }, author) {
+/** Move the focus between the lines' buttons with the up and down keys. */
+function moveToLine(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const buttons = [...event.currentTarget.querySelectorAll("tr > .sign button")];
+  if (!step || !buttons.length) return;
+  event.preventDefault();
+  const at = buttons.indexOf(document.activeElement);
+  buttons[Math.max(0, Math.min(buttons.length - 1, at + step))].focus();
+}
+
+function row(line, author, button) {
+  const { kind, old, new: number, text } = line;
   const truncated = text.length > MAX_LINE_CHARACTERS ? `${text.slice(0, MAX_LINE_CHARACTERS)} …` : text;
   const lineAuthor = author && kind === "added" && text.trim() ? author(number) : null;
   return h(
@@ -167,7 +216,7 @@ function row({ kind, old, new: number, text }, author) {
     { class: [kind, lineAuthor === "notRecorded" && "not-recorded"].filter(Boolean).join(" ") },
     h("td", { class: "number" }, old),
     h("td", { class: "number" }, number),
-    h("td", { class: "sign" }, SIGNS[kind]),
+    h("td", { class: "sign" }, SIGNS[kind], kind !== "hunk" && button?.(line)),
     author && h("td", { class: "author" }, lineAuthor && t(`report.diff.${lineAuthor}`)),
     h("td", { class: "text" }, untrusted(truncated, { lines: true })),
   );

@@ -11,10 +11,13 @@ const LANE_BY_ACTOR = new Map([
 ]);
 const BY_CANDIDATE = new Set(["likely_human", "ai_revised_by_human"]);
 const MAX_SLICE_MS = 20;
+const MAX_OPEN_REQUESTS = 20;
+const MAX_SUBJECT_CHARACTERS = 60;
+const GRANTED = /^(accept|allow|approve)/;
 
 /**
  * Load all events in order, with the compact timeline's fields (`id`, `ts`, `kind`, `actor`, `attribution`, `late`,
- * `channel`, `counts`, `summary`, `size`) and `time` in milliseconds.
+ * `channel`, `counts`, `call`, `summary`, `size`), `time` in milliseconds, and `request` and `isPart` of `joinRequests`.
  */
 export function loadEvents(sessionId, { signal } = {}) {
   return api.limitReads(async () => {
@@ -40,8 +43,36 @@ async function readEvents(response) {
       sliceStart = performance.now();
     }
   }
+  joinRequests(events);
   return events;
 }
+
+/**
+ * Make an action one event: its result has the `request`'s id, and the request and a granted permission are `isPart`.
+ * Events of a call have the same `call`. The client's have none: its results name the request's path or command, or follow
+ * it directly.
+ */
+function joinRequests(events) {
+  const results = new Map(events.filter(({ call, kind }) => call && !isBeforeResult(kind)).map((event) => [event.call, event]));
+  let open = [];
+  for (const [n, event] of events.entries()) {
+    const isRequest = event.kind === "tool_intent";
+    const result = results.get(event.call);
+    if (event.call) {
+      event.isPart = Boolean(result) && (isRequest || (event.kind === "permission_decision" && GRANTED.test(event.summary)));
+      if (isRequest && result) result.request ??= event.id;
+    } else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
+    else if (event.actor === "ai" && event.kind !== "ai_response") {
+      const subject = event.summary.split(" · ")[0].slice(0, MAX_SUBJECT_CHARACTERS);
+      const request = open.find(({ summary }) => subject && summary.includes(subject)) ?? open.find((other) => other === events[n - 1]);
+      if (!request) continue;
+      [request.isPart, event.request] = [true, request.id];
+      open = open.filter((other) => other !== request);
+    }
+  }
+}
+
+const isBeforeResult = (kind) => kind === "tool_intent" || kind === "permission_decision";
 
 /** Load an event with its envelope, or null if it does not exist. The id is a query parameter, because it can be `..`. */
 export async function loadEvent(sessionId, eventId, { signal } = {}) {

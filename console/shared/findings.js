@@ -1,13 +1,12 @@
 // Short labels for integrity findings. The API's `explanation` contains the details.
 
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { has, t } from "./texts.js";
 
-// Findings that clients cannot cause: stored data was altered.
-const CHANGED = new Set([
-  ...["event_changed", "event_missing", "event_inserted", "seal_broken", "column_changed"],
-  ...["metrics_changed", "session_changed", "data_changed"],
-]);
+// Findings that clients cannot cause: stored data was altered. The first also concern what does not depend on events.
+const STORED = new Set(["seal_broken", "session_changed", "data_changed"]);
+const CHANGED = new Set([...STORED, "event_changed", "event_missing", "event_inserted", "column_changed", "metrics_changed"]);
+
 /** Label a code: `chain_gap` is "Gap in signatures". Unknown codes stay unchanged. */
 export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${code}`) : code);
 
@@ -16,6 +15,19 @@ export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
 /** True if a finding questions the session's results: stored data was altered, or model calls are not recorded. */
 export const changesResults = (codes) => isChanged(codes) || codes.includes("call_not_recorded");
+
+/** Build a mark for a fact that the findings question, or null. `isStored`: the fact does not depend on recorded events. */
+export function recordingMark(codes, isStored = false) {
+  if (isStored ? !codes.some((code) => STORED.has(code)) : !changesResults(codes)) return null;
+  return h("strong", { class: "finding changed" }, t(`report.marks.${isChanged(codes) ? "changed" : "incomplete"}`));
+}
+
+/** Build a `recordingMark` that appears once `load`, which returns the response of `GET …/integrity`, is done. */
+export function loadMark(load, isStored) {
+  const place = h("span", {});
+  load().then(({ findings }) => fill(place, " ", recordingMark(findings.map(({ code }) => code), isStored))).catch(() => {});
+  return place;
+}
 
 /** Describe a result's `integrityFindings`. */
 export function describeFindings(findings) {

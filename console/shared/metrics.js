@@ -12,7 +12,7 @@ const COHORT_FORMATS = {
   durationMs: duration,
   promptCount: formatNumber,
   commandFailRate: formatShare,
-  verifyIntensity: formatNumber,
+  verifyIntensity: (value) => formatNumber(Math.round(10 * value) / 10),
   manualEditRatio: formatShare,
   firstChangeLatencyMs: duration,
 };

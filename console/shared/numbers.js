@@ -1,11 +1,11 @@
-// Number formats. The API has already rounded the numbers; only costs are rounded here.
+// Number formats.
 
 import { t } from "./texts.js";
 
 const UNITS = ["B", "KiB", "MiB", "GiB"];
 
-/** `1,234.567` */
-export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+/** `1,234.57` */
+export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
 
 /** Like `formatNumber`, with a dash for null. */
 export const numberOrDash = (value) => (value === null ? t("metrics.none") : formatNumber(value));

@@ -11,7 +11,7 @@ const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
 const DOT = 3;
 const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
-const ROW = { height: 44, first: 14, line: 20, overlap: 6 };
+const ROW = { height: 48, first: 14, line: 22, overlap: 6 };
 const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
 const MAX_LABEL = Math.floor(WIDTH / 8.3);
 
@@ -74,16 +74,15 @@ export function markPlot(figure, ids) {
  *
  * series -- the names of the series; two can be equal
  * rows -- `[{label, values}]`; a null value is omitted from the plot, and a dash in the table
- * min, max -- the ends of the axis; a short axis has a line at each integer
+ * min, max -- the ends of the axis; a short axis has a tick at each integer
  */
 export function dotPlot({ label, description, format, min, max, series, rows }) {
   const scale = linear(min, max, WIDTH);
   const height = ROW.first + rows.length * ROW.height + 12;
   const ticks = max - min <= 10 ? Array.from({ length: Math.floor(max - min) + 1 }, (_, n) => min + n) : [min, max];
   const drawing = [
-    ticks.map((tick) => svg("line", { class: "plot-tick", x1: scale(tick), x2: scale(tick), y1: ROW.first, y2: height - 14 })),
     ticks.map((tick) => text(scale(tick), height - 2, format(tick), "middle")),
-    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, scale, (value, at) => `${series[at]}: ${format(value)}`)),
+    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, { scale, ticks }, (value, at) => `${series[at]}: ${format(value)}`)),
   ];
   const table = () => [
     [t("plots.name"), ...series],
@@ -161,7 +160,7 @@ function legend(series) {
 
 const icon = (n) => svg("svg", { class: "plot-icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8));
 
-function dotRow(row, y, scale, title) {
+function dotRow(row, y, { scale, ticks }, title) {
   const line = y + ROW.line + 8;
   const points = row.values.map((value, at) => ({ value, at })).filter(({ value }) => value !== null);
   const name = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
@@ -170,11 +169,12 @@ function dotRow(row, y, scale, title) {
     {},
     text(MARGIN, y + 14, name, "start", "plot-strong"),
     svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
+    svg("path", { class: "plot-tick", d: ticks.map((tick) => `M${scale(tick)} ${line - 5}v10`).join("") }),
     points.map((point) => {
-      // Draw equal values side by side.
+      // Draw equal values above each other, so that each stays at its value.
       const equal = points.filter(({ value }) => value === point.value);
       const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
-      const element = mark(point.at, scale(point.value) + offset, line);
+      const element = mark(point.at, scale(point.value), line + offset);
       element.append(svg("title", {}, title(point.value, point.at)));
       return element;
     }),

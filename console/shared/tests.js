@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
+import { recordingMark } from "./findings.js";
 import { t } from "./texts.js";
 import { untrusted } from "./untrusted.js";
 
@@ -40,20 +41,26 @@ export function describeOwn({ testsPassed, testsPassedSource }) {
   return [t(testsPassed ? "tests.outcomes.passed" : "tests.outcomes.failed"), t(`tests.sources.${testsPassedSource}`)];
 }
 
-/** List a session's results: `[label, text, detail]`. The team's result replaces the candidate's in the metrics. */
-export function testResults({ metrics, testResult, hiddenTests }) {
+/**
+ * List a session's results: `[label, text, detail]`. The team's result replaces the candidate's in the metrics.
+ *
+ * mark -- `(isStored) => node`, a `recordingMark` for each result
+ */
+export function testResults({ metrics, testResult, hiddenTests }, mark = () => null) {
   const hasOwn = metrics && metrics.testsPassed !== null && !testResult;
   const results = [
     hiddenTests && [t("tests.hidden"), ...describeHidden(hiddenTests)],
     testResult && [t("tests.team"), t(testResult.skipped ? "tests.countsWithSkipped" : "tests.counts", testResult), t("tests.sources.team")],
     hasOwn && [t("tests.own"), ...describeOwn(metrics)],
-  ].filter(Boolean);
+  ]
+    .filter(Boolean)
+    .map(([label, text, detail]) => [label, [text, mark(label !== t("tests.own"))], detail]);
   return results.length ? results : [[t("tests.own"), t("tests.none"), null]];
 }
 
-/** Build a cell of a result's `hiddenTests`, or null. */
-export function hiddenCell(run) {
+/** Build a cell of a result's `hiddenTests`, or null. Marks it if the row's `integrityFindings` question it. */
+export function hiddenCell(run, findings) {
   if (!run) return null;
   const [text, detail] = describeHidden(run);
-  return [text, h("span", { class: "quiet cell-note" }, detail)];
+  return [text, " ", recordingMark(findings?.codes ?? [], true), h("span", { class: "quiet cell-note" }, detail)];
 }

@@ -27,13 +27,17 @@ export function untrusted(text, { lines = false } = {}) {
   return h("bdi", { class: "untrusted" }, markHidden(String(text ?? ""), lines));
 }
 
-/** Build nodes for untrusted multi-line text. A button shows the text after the first `limit` characters. */
-export function longText(text, limit = MAX_CHARACTERS) {
-  const body = h("div", { class: "long-text" }, untrusted(text.slice(0, limit), { lines: true }));
-  if (text.length <= limit) return body;
+/**
+ * Build nodes for untrusted multi-line text. A button shows the text after the first MAX_CHARACTERS.
+ *
+ * render -- builds the nodes of a part of the text
+ */
+export function longText(text, render = (part) => untrusted(part, { lines: true })) {
+  const body = h("div", { class: "long-text" }, render(text.slice(0, MAX_CHARACTERS)));
+  if (text.length <= MAX_CHARACTERS) return body;
   const more = h("button", { type: "button", class: "link" }, t("report.showAll", { n: text.length }));
   more.addEventListener("click", () => {
-    fill(body, untrusted(text, { lines: true }));
+    fill(body, render(text));
     more.remove();
   });
   return [body, more];

@@ -30,7 +30,7 @@ _COLUMNS = (
 )
 COMPACT_COLUMNS = (
     *(Event.time_ns, Event.seq, Event.event_id, Event.kind, Event.actor, Event.attribution, Event.late),
-    *(Event.channel, Event.subject, Event.note, Event.size),
+    *(Event.channel, Event.subject, Event.note, Event.size, Event.joins),
 )
 COMPACT_ROWS = 1000
 

@@ -63,6 +63,12 @@ def running_key(agent_session: str, process_id: int) -> str:
     return _key("running", agent_session, str(process_id))
 
 
+def call_key(joins: str | None) -> str | None:
+    """Return a key that the events of one tool call share, from their `joins`; None for other events."""
+    prefix, _, digest = (joins or "").partition(" ")[0].partition(":")
+    return digest if prefix in (*_BEFORE_OUTCOME.values(), "outcome") else None
+
+
 def _command_keys(data: Any, agent_session: str) -> Iterator[str]:
     has_exit_code = integer(field(data, "exitCode")) is not None
     if tool_use_id := text(field(data, "toolUseId")):

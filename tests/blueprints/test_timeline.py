@@ -192,7 +192,9 @@ def test_compact_timeline_contains_one_event_per_line(reviewer, session, monkeyp
         events = read(reviewer, session, limit=200)["events"]
     assert response.headers["Content-Type"] == "application/x-ndjson"
     names = ("id", "ts", "kind", "actor", "attribution", "late", "channel", "counts", "summary")
-    expected = [{name: event[name] for name in names} | {"size": event["sizeBytes"]} for event in events]
+    expected = [
+        {name: event[name] for name in names} | {"call": None, "size": event["sizeBytes"]} for event in events
+    ]
     assert [json.loads(line) for line in response.text.splitlines()] == expected
     assert not [statement for statement in queries if "envelope" in statement]
 
