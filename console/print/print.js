@@ -44,13 +44,11 @@ async function load(sessionId, signal) {
     get("/analytics"),
     get("/final-diff", { limit: 200 }),
   ]);
-  const assessmentPath = `/v1/assessments/${session.assessmentId}`;
-  const [{ assessment }, evidence, results] = await Promise.all([
-    api.get(assessmentPath, { signal }),
+  const [{ assessment }, evidence] = await Promise.all([
+    api.get(`/v1/assessments/${session.assessmentId}`, { signal }),
     loadEvidence(session.id, scores, signal),
-    session.metrics && cohort.cohortStats ? api.all(`${assessmentPath}/results`, "results", { signal }) : [],
   ]);
-  return { session, checked, cohort: cohort.cohortStats, results, scores, analytics, diff, assessment, evidence };
+  return { session, checked, cohort: cohort.cohortStats, scores, analytics, diff, assessment, evidence };
 }
 
 function render(data, me) {

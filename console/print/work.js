@@ -4,32 +4,21 @@ import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "../shared/metrics.js";
 import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
-import { stripPlot } from "../shared/plots.js";
+import { numericTable } from "../session/report_usage.js";
 import { baseNotice, changedFiles, isAttributed, noDiffText } from "../session/report_changes.js";
 import { t } from "../shared/texts.js";
 import { formatDuration } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
+const TOKENS = [1, 2, 3, 4, 5];
 const MAX_FILES = 200;
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
-const PLOT_WIDTH = 260; // three in a row, on paper too
+const table = (caption, names, rows, numeric, kind = "") => numericTable(caption, names, rows, numeric, `print-table ${kind}`);
 const formatCost = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
-/**
- * Build a table in a scrolling region. The first column is the row header. Other columns are numeric unless their index is
- * in `textColumns`. A long table can break across pages.
- */
-function table(caption, names, rows, textColumns = [], isLong = false) {
-  const kind = (n) => (n > 0 && !textColumns.includes(n) ? "numeric" : null);
-  const head = h("tr", {}, names.map((name, n) => h("th", { scope: "col", class: kind(n) }, name)));
-  const body = rows.map((row) => h("tr", {}, row.map((cell, n) => (n ? h("td", { class: kind(n) }, cell) : h("th", { scope: "row" }, cell)))));
-  const element = h("table", { class: isLong ? "print-table long" : "print-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, head), h("tbody", {}, body));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, element);
-}
-
 /** Build the section with each metric's definition and distribution. */
-export function cohortSection({ session, cohort, results }) {
+export function cohortSection({ session, cohort }) {
   if (!session.metrics) return h("p", {}, t("print.noMetrics"));
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
   const rows = METRICS.map(({ name, label, definition, format }) => {
@@ -52,24 +41,8 @@ export function cohortSection({ session, cohort, results }) {
   return [
     h("p", {}, cohort && `${t("print.cohort", { n: cohort.sessionCount })} `, t("print.metricsVersion", { version: session.metrics.derivationVersion })),
     cohort && cohortNotes(cohort).map((note) => h("p", { class: "notice warn" }, note)),
-    cohort && plots(session, cohort, results),
-    table(t("print.sections.metrics"), columns, rows, [], true),
+    table(t("print.sections.metrics"), columns, rows, [1, 2, 3, 4, 5], "long"),
   ];
-}
-
-/** Plot the session in its cohort. Other candidates are not named, because the report is about one candidate. */
-function plots(session, cohort, results) {
-  const closedResults = results.filter(({ metrics }) => metrics);
-  const cards = METRICS.map(({ name, label, format }) => {
-    const { median, lowerQuartile, upperQuartile } = cohort.summary[name];
-    const values = closedResults
-      .filter(({ metrics }) => metrics[name] !== null)
-      .map(({ sessionId: id, metrics }) => ({ id, value: metrics[name], label: t(id === session.id ? "print.thisSession" : "print.otherSession") }));
-    const description = t("report.metrics.plot", { n: values.length });
-    const quartiles = lowerQuartile === null ? null : [lowerQuartile, upperQuartile];
-    return values.length > 0 && h("div", {}, h("h3", {}, label), stripPlot({ label, description, format, values, median, quartiles, marked: [session.id], width: PLOT_WIDTH }));
-  });
-  return [h("p", { class: "quiet" }, t("print.plots")), h("div", { class: "print-plots" }, cards)];
 }
 
 export function workSection({ phases, activeMs, idleMs, workPeriods, models, totalCostUsd, proxyUsage }) {
@@ -81,21 +54,15 @@ export function workSection({ phases, activeMs, idleMs, workPeriods, models, tot
   ]);
   const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
   const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), formatCost(costUsd)]);
-  const proxyRows = proxyUsage.map((usage) => [
-    usage.model ? untrusted(usage.model) : t("print.noModel"),
-    numberOrDash(usage.inputTokens),
-    numberOrDash(usage.outputTokens),
-    numberOrDash(usage.cacheReadTokens),
-    numberOrDash(usage.cacheWriteTokens),
-    formatCost(usage.costUsd),
-  ]);
+  const counts = ({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }) => [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens];
+  const proxyRows = proxyUsage.map((usage) => [usage.model ? untrusted(usage.model) : t("print.noModel"), ...counts(usage).map(numberOrDash), formatCost(usage.costUsd)]);
   const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
   return [
     h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: workPeriods.length })),
-    table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows),
+    table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows, [1, 2, 3]),
     h("h3", {}, t("print.tokens")),
-    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows), h("p", {}, t("print.totalCost", { cost: formatCost(totalCostUsd) }))],
-    proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows)],
+    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows, TOKENS), h("p", {}, t("print.totalCost", { cost: formatCost(totalCostUsd) }))],
+    proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows, TOKENS)],
     !models.length && !proxyUsage.length && h("p", {}, t("print.noTokens")),
   ];
 }
@@ -124,7 +91,7 @@ export function diffSection({ session, diff }) {
   return [
     notes,
     h("p", {}, diffText(submission, total)),
-    table(t("print.sections.diff"), columns, rows, [1], true),
+    table(t("print.sections.diff"), columns, rows, [2, 3], "long"),
     omitted > 0 && h("p", { class: "notice" }, t("print.diffLimit", { n: omitted, lines: MAX_LINES })),
     view,
   ];

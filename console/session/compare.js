@@ -8,7 +8,7 @@ import { isChanged, loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
-import { dotPlot, stripPlot } from "../shared/plots.js";
+import { stripPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
 import { decisionText } from "../decisions/decision.js";
 import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
@@ -97,28 +97,19 @@ function chooser({ sides: [first, second], results }, go) {
   return h("div", { class: "compare-other" }, field(t("compare.otherSession"), select));
 }
 
-function criteria([first, second]) {
+function criteria(sides) {
+  const [first, second] = sides;
   const [firstScores, secondScores] = [first.scores, second.scores];
   const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
   if (!firstScores.rubric || firstScores.rubricId !== secondScores.rubricId) return h("p", { class: "notice" }, t("compare.differentRubrics"));
   if (firstScores.rubricVersion !== secondScores.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.differentVersions"))];
   if (hidden.length === 2) return hidden;
   if (![firstScores, secondScores].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
-  // Criteria have different scales: one plot per scale.
-  const scales = Map.groupBy(firstScores.criteria, ({ lowest, highest }) => `${lowest}–${highest}`);
-  const mean = ({ othersHidden, criteria: all }, key) => (othersHidden ? null : all.find((criterion) => criterion.key === key).mean);
-  const plots = [...scales.values()].map((group) =>
-    dotPlot({
-      label: t("compare.criteria"),
-      description: t("compare.criteriaPlot"),
-      format: formatNumber,
-      min: group[0].lowest,
-      max: group[0].highest,
-      series: [first.name, second.name],
-      rows: group.map(({ key, title }) => ({ label: title, values: [mean(firstScores, key), mean(secondScores, key)] })),
-    }),
-  );
-  return [hidden, plots];
+  const mean = ({ scores }, key) => {
+    const criterion = scores.othersHidden ? null : scores.criteria.find((each) => each.key === key);
+    return (criterion?.mean ?? null) === null ? t("compare.unknown") : t("scores.total", { total: formatNumber(criterion.mean), highest: criterion.highest });
+  };
+  return [hidden, table(sides, firstScores.criteria.map(({ key, title }) => [title, ...sides.map((side) => mean(side, key))]))];
 }
 
 function metrics({ sides, cohort, results }) {

@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
-import { eventLabel, evidenceButton } from "../shared/evidence.js";
+import { evidenceButton } from "../shared/evidence.js";
 import { eventLink, isDuplicate, kindName, notCountedReason } from "../shared/events.js";
 import { markdown } from "../shared/markdown.js";
 import { emptyState, errorNotice } from "../shared/states.js";
@@ -165,7 +165,7 @@ function message(event, report) {
     typeof tool === "string" && h("span", { class: "quiet" }, untrusted(tool.slice(0, MAX_NAME_CHARACTERS))),
     event.kind !== "prompt" && event.kind !== "ai_response" && h("span", { class: "mark" }, kindName(event.kind)),
     notCountedReason(event) && h("span", { class: "mark" }, notCountedReason(event)),
-    evidenceButton(report, event.id, eventLabel(event)),
+    evidenceButton(report, event.id, event.summary),
   );
   return h(
     "li",

@@ -6,7 +6,7 @@ import { copyText } from "../shared/clipboard.js";
 import { toast } from "../shared/dialogs.js";
 import { linesTable, parseDiff } from "../shared/diff.js";
 import { fill, h, pairs } from "../shared/dom.js";
-import { eventLabel, evidenceButton } from "../shared/evidence.js";
+import { evidenceButton } from "../shared/evidence.js";
 import { channelName, eventLink, kindName, loadEvent, notCountedReason } from "../shared/events.js";
 import { markdown } from "../shared/markdown.js";
 import { emptyState, renderAsync } from "../shared/states.js";
@@ -104,7 +104,7 @@ function eventView(event, report) {
     [t("report.detail.size"), t("report.bytes", { n: event.sizeBytes })],
   ];
   return [
-    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), evidenceButton(report, event.id, eventLabel(event)), copyLink(event, report)),
+    h("div", { class: "event-detail-head" }, h("h3", {}, kindName(event.kind)), evidenceButton(report, event.id, event.summary), copyLink(event, report)),
     h("p", { class: "event-detail-summary" }, untrusted(event.summary)),
     pairs(rows),
     contents(event.envelope?.data ?? {}),

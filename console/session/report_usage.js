@@ -33,7 +33,7 @@ function panel(title, ...content) {
 }
 
 /** Build a table in a scrolling region. `numeric` lists the indexes of numeric columns. */
-function table(caption, names, rows, numeric = []) {
+export function numericTable(caption, names, rows, numeric, kind = "plain-table") {
   const cell = (value, n) =>
     h(n ? "td" : "th", { class: numeric.includes(n) ? "numeric" : null, scope: n ? null : "row" }, value);
   const head = h(
@@ -47,7 +47,7 @@ function table(caption, names, rows, numeric = []) {
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      { class: "plain-table" },
+      { class: kind },
       h("caption", { class: "visually-hidden" }, caption),
       h("thead", {}, head),
       h("tbody", {}, body),
@@ -74,7 +74,7 @@ function phases({ phases: all, activeMs, idleMs, workPeriods }) {
     n: workPeriods.length,
   });
   const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(phaseBar));
-  return [h("p", {}, total), bar, table(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
+  return [h("p", {}, total), bar, numericTable(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
 }
 
 function phaseBar({ name, share }) {
@@ -88,36 +88,26 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
     t(`report.usage.columns.${name}`),
   );
   const numeric = [1, 2, 3, 4, 5, 6];
-  const rows = reported.map(({ model, responses, tokens, costUsd }) => [
+  const rows = reported.map(({ model, responses, tokens: { input, output, cacheRead, cacheWrite }, costUsd }) => [
     untrusted(model),
-    numberOrDash(responses),
-    numberOrDash(tokens.input),
-    numberOrDash(tokens.output),
-    numberOrDash(tokens.cacheRead),
-    numberOrDash(tokens.cacheWrite),
+    ...[responses, input, output, cacheRead, cacheWrite].map(numberOrDash),
     formatCost(costUsd),
   ]);
   if (rows.length)
     rows.push([h("strong", {}, t("report.usage.total")), "", "", "", "", "", h("strong", {}, formatCost(totalCostUsd))]);
-  const proxied = proxyUsage.map(
-    ({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
-      untrusted(model ?? t("report.unknown")),
-      numberOrDash(calls),
-      numberOrDash(inputTokens),
-      numberOrDash(outputTokens),
-      numberOrDash(cacheReadTokens),
-      numberOrDash(cacheWriteTokens),
-      formatCost(costUsd),
-    ],
-  );
+  const proxied = proxyUsage.map(({ model, calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd }) => [
+    untrusted(model ?? t("report.unknown")),
+    ...[calls, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens].map(numberOrDash),
+    formatCost(costUsd),
+  ]);
   const none = !rows.length && !proxied.length && h("p", { class: "quiet" }, t("report.usage.noModels"));
   return [
     none,
-    rows.length > 0 && table(t("report.usage.models"), names, rows, numeric),
+    rows.length > 0 && numericTable(t("report.usage.models"), names, rows, numeric),
     proxied.length > 0 && [
       h("h3", {}, t("report.usage.proxy")),
       h("p", { class: "quiet" }, t("report.usage.proxyHint")),
-      table(t("report.usage.proxy"), names, proxied, numeric),
+      numericTable(t("report.usage.proxy"), names, proxied, numeric),
     ],
   ];
 }
@@ -128,7 +118,7 @@ function tools({ tools: all }) {
   const otherCalls = all.slice(MAX_TOOLS).reduce((sum, { calls }) => sum + calls, 0);
   const rows = all.slice(0, MAX_TOOLS).map(({ name, calls }) => [untrusted(name), numberOrDash(calls)]);
   if (otherCalls) rows.push([t("report.usage.otherTools"), numberOrDash(otherCalls)]);
-  return table(t("report.usage.tools"), names, rows, [1]);
+  return numericTable(t("report.usage.tools"), names, rows, [1]);
 }
 
 function episodes({ errorEpisodes }, sessionId) {
@@ -148,7 +138,7 @@ function episodes({ errorEpisodes }, sessionId) {
     durationMs === null ? "–" : formatDuration(durationMs / 1000),
   ]);
   return [
-    table(t("report.usage.episodes"), names, rows, [2]),
+    numericTable(t("report.usage.episodes"), names, rows, [2]),
     remaining > 0 && h("p", { class: "quiet" }, t("report.usage.moreEpisodes", { n: remaining })),
   ];
 }

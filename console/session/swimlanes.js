@@ -20,7 +20,6 @@ const CHARACTER_WIDTH_PX = 6.5;
 const GAP_PX = 12;
 const TICK_SPACING_PX = 110;
 const PAUSE_LABEL_PX = 116;
-const MIN_PHASE_NAME_PX = 64;
 
 /** Build the chart: `{element, select(id), addAnalytics(analytics)}`. `select` marks an event. */
 export function swimlanes({ events, onPick }) {
@@ -205,7 +204,6 @@ class Chart {
 
   #phases() {
     const paths = {};
-    const labels = [];
     const ends = {};
     for (const { name, ...span } of this.spans) {
       const [start, end] = [this.#x(span.start), this.#x(span.end)];
@@ -213,13 +211,8 @@ class Chart {
       ends[name] = end;
       const width = Math.max(0.5, end - start);
       (paths[name] ??= []).push(`M${start.toFixed(1)} 2h${width.toFixed(1)}v14h-${width.toFixed(1)}z`);
-      if (width > MIN_PHASE_NAME_PX)
-        labels.push(svg("text", { class: "phase-text", x: start + 5, y: 13 }, t(`report.phases.${name}`)));
     }
-    return [
-      ...Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") })),
-      labels,
-    ];
+    return Object.entries(paths).map(([name, parts]) => svg("path", { class: `phase phase-${name}`, d: parts.join("") }));
   }
 
   #episodes(top) {

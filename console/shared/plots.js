@@ -11,9 +11,7 @@ const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
 const DOT = 3;
 const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
-const ROW = { height: 48, first: 14, line: 22, overlap: 6 };
 const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
-const MAX_LABEL = Math.floor(WIDTH / 8.3);
 
 const plots = new WeakMap();
 const markers = new WeakMap();
@@ -67,30 +65,6 @@ export function stripPlot({ label, description, format, values, median = null, q
 /** Update a strip plot's marked values without redrawing it. */
 export function markPlot(figure, ids) {
   markers.get(figure)?.([...ids]);
-}
-
-/**
- * Plot rows with one point per series.
- *
- * series -- the names of the series; two can be equal
- * rows -- `[{label, values}]`; a null value is omitted from the plot, and a dash in the table
- * min, max -- the ends of the axis; a short axis has a tick at each integer
- */
-export function dotPlot({ label, description, format, min, max, series, rows }) {
-  const scale = linear(min, max, WIDTH);
-  const height = ROW.first + rows.length * ROW.height + 12;
-  const ticks = max - min <= 10 ? Array.from({ length: Math.floor(max - min) + 1 }, (_, n) => min + n) : [min, max];
-  const drawing = [
-    ticks.map((tick) => text(scale(tick), height - 2, format(tick), "middle")),
-    rows.map((row, n) => dotRow(row, ROW.first + n * ROW.height, { scale, ticks }, (value, at) => `${series[at]}: ${format(value)}`)),
-  ];
-  const table = () => [
-    [t("plots.name"), ...series],
-    rows.map((row) => [row.label, ...row.values.map((value) => (value === null ? t("metrics.none") : format(value)))]),
-  ];
-  const figure = frame({ label, description, height, drawing, table });
-  figure.querySelector("svg").before(legend(series));
-  return figure;
 }
 
 /** Plot a funnel: `[{label, value}]`, largest value first. */
@@ -154,32 +128,7 @@ function dataDetails(label, table) {
   return details;
 }
 
-function legend(series) {
-  return h("ul", { class: "plot-legend" }, series.map((name, n) => h("li", {}, icon(n), h("span", {}, name))));
-}
-
 const icon = (n) => svg("svg", { class: "plot-icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, mark(n, 8, 8));
-
-function dotRow(row, y, { scale, ticks }, title) {
-  const line = y + ROW.line + 8;
-  const points = row.values.map((value, at) => ({ value, at })).filter(({ value }) => value !== null);
-  const name = row.label.length > MAX_LABEL ? `${row.label.slice(0, MAX_LABEL - 1)}…` : row.label;
-  return svg(
-    "g",
-    {},
-    text(MARGIN, y + 14, name, "start", "plot-strong"),
-    svg("line", { class: "plot-axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: line, y2: line }),
-    svg("path", { class: "plot-tick", d: ticks.map((tick) => `M${scale(tick)} ${line - 5}v10`).join("") }),
-    points.map((point) => {
-      // Draw equal values above each other, so that each stays at its value.
-      const equal = points.filter(({ value }) => value === point.value);
-      const offset = (equal.indexOf(point) - (equal.length - 1) / 2) * ROW.overlap * 2;
-      const element = mark(point.at, scale(point.value), line + offset);
-      element.append(svg("title", {}, title(point.value, point.at)));
-      return element;
-    }),
-  );
-}
 
 const SHAPES = ["circle", "diamond", "square", "triangle"];
 

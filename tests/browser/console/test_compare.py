@@ -22,7 +22,7 @@ def rubric(team, assessment):
 
 def rows(visit):
     """Return the summary's rows by name."""
-    lines = visit.page.locator(".compare-top .compare-table tbody tr").all()
+    lines = visit.page.locator(".compare-top section:first-child tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in lines}
 
 
@@ -61,7 +61,7 @@ def test_a_scored_session_can_be_compared_with_a_running_one(site, team, assessm
         assert team.request("PUT", path, body).status == 200
     site.execute("UPDATE events SET envelope = '{}' WHERE session_id = %s", site.stored_id(first))
     visit = open_console(team, f"/compare/{first}/{running.session_id}")
-    visit.page.locator(".compare-top .plot").wait_for()
+    assert visit.shows("Stored data altered")
     summary = rows(visit)
     assert summary["Hiring decision"][0].startswith("Advanced: Careful fix. First token, ")
     assert summary["Integrity"][0].startswith("Stored data altered")

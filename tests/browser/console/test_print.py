@@ -85,7 +85,6 @@ def test_the_pdf_is_complete_on_every_paper_size(open_console, team, decided, pa
         ),
         *("Bob Sample: 3 Strong", "Found the race by reading.", "Carol Diaz: 1 Weak", "Guessed first."),
         *("two or more levels apart", "Why are orders lost?", "<img src=x onerror=alert(1)>", "U+202E"),
-        *("This session: 100 %", "This session: 2 min", "Median 50 %"),  # in the plots
         *("Failed commands", "100 %", "Lower quartile", "Fewer than 10 sessions", "Prompting"),
         *(
             "2 files",

@@ -51,7 +51,7 @@ def test_lanes_and_search_lead_to_an_event(candidate, open_report):
     candidate.complete()
     visit = open_report()
     page = visit.page
-    assert visit.shows("No integrity findings")
+    assert visit.shows("No findings")
     assert visit.heading().startswith("Candidate ")
     page.locator(".lanes-scroll svg .phase").first.wait_for()
     names = page.locator(".lane-names").inner_text().split("\n")
@@ -82,6 +82,80 @@ def test_an_address_opens_its_event(candidate, open_report):
         *("11:00:40", "Command", "pytest", "-q", "·", "exit", "1")
     ]
     assert visit.is_clean()
+
+
+def test_an_action_is_one_row(candidate, open_report):
+    for name, fields in {"PreToolUse": {}, "PostToolUse": {"tool_response": {"stdout": ""}}}.items():
+        call = {"tool_name": "Bash", "tool_input": {"command": "echo '\"'"}, "tool_use_id": "toolu_1"}
+        hook = {"hook_event_name": name, "session_id": "1", **call, **fields}
+        assert candidate.post("/v1/hooks/claude-code", hook).status == 200
+    visit = open_report()
+    assert visit.shows("1 of 2 events")
+    visit.page.get_by_role("option", name="echo").click()
+    visit.page.get_by_role("link", name="Open the agent's request").click()
+    assert visit.shows("2 of 2 events")
+    assert visit.shows("Tool request")
+    assert visit.is_clean()
+
+
+def test_a_clients_request_joins_the_result_that_names_its_path(candidate, open_report):
+    ai = {"actor": {"type": "ai"}}
+    requests = [{"toolName": "Edit", "inputPreview": path} for path in ("b.py", "a.py")]
+    record(
+        candidate,
+        *(event("tool_intent", n, id=f"request{n}", data=data, **ai) for n, data in enumerate(requests)),
+        *(
+            event("file_diff", n, id=path, data={"path": path}, **ai)
+            for n, path in enumerate(("a.py", "b.py"), 2)
+        ),
+        event("tool_intent", 4, data={"toolName": "Read", "inputPreview": "c.py"}, **ai),
+    )
+    visit = open_report("?event=b.py")
+    assert visit.shows("3 of 5 events")
+    link = visit.page.get_by_role("link", name="Open the agent's request")
+    assert link.get_attribute("href").endswith("event=request0")
+
+
+def test_the_conversation_renders_markdown_and_collapses_responses_without_text(candidate, open_report):
+    text = "## Plan\n\nUse **two** `steps`:\n\n1. Read `a*b`\n- <b>no</b>\n\n```py\nx = **1**\n```\n[a](javascript:alert)"
+    record(
+        candidate,
+        event(data={"text": "Fix it"}),
+        event("ai_response", 1, data={"model": "claude-x"}),
+        event("command", 2, data={"command": "ls"}),
+        event("ai_response", 3, data={"lastAssistantMessage": text}),
+    )
+    visit = open_report("?tab=conversation")
+    assert visit.shows("No text, only tool calls: 1 action: 1 × Command")
+    message = visit.page.locator(".from-agent .long-text")
+    assert message.locator("strong").all_inner_texts() == ["Plan", "two"]
+    assert message.locator("code").all_inner_texts() == ["steps", "a*b"]
+    assert [text.split() for text in message.locator("li").all_inner_texts()] == [
+        *(["1.", "Read", "a*b"], ["•", "<b>no</b>"])
+    ]
+    assert message.locator("pre").inner_text() == "x = **1**"
+    assert message.locator("a, b").count() == 0
+    assert visit.is_clean()
+
+
+EVIDENCE = """async () => {
+  const { diffView } = await import("/console/shared/diff.js");
+  const picked = [];
+  const file = {path: "a.py", status: "modified", linesAdded: 1, linesRemoved: 1, notRecordedRanges: []};
+  const diff = "@@ -1,2 +1,2 @@\\n one\\n-two\\n+three\\n";
+  const report = { onEvidence: (reference) => picked.push(reference) };
+  document.querySelector("main").replaceChildren(diffView([{...file, diff}], { report }));
+  window.picked = picked;
+}"""
+
+
+def test_a_diff_line_becomes_evidence_by_keyboard(open_report):
+    page = open_report().settle().page
+    page.evaluate(EVIDENCE)
+    page.get_by_role("region", name="Changes of a.py").focus()
+    for key in ("ArrowDown", "Enter", "ArrowDown", "Enter", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    assert page.evaluate("window.picked") == ["diff:a.py:1", "diff:a.py:-2", "diff:a.py:2"]
 
 
 @pytest.mark.parametrize("width", [PHONE, 1280])
@@ -115,7 +189,10 @@ def test_the_header_shows_the_score_and_the_rounded_duration(team, assessment, b
     team.request("PUT", f"/v1{path}/scores/quality", {"value": 2})
     visit.page.reload()
     assert visit.shows("2 of 3")
-    duration = visit.page.locator(".report-numbers div", has_text="Duration").locator("dd").inner_text()
+    visit.page.get_by_text("Details: times, counts and hashes").click()
+    duration = (
+        visit.page.locator(".report-details .pairs div", has_text="Duration").locator("dd").inner_text()
+    )
     assert duration.split("\n")[0] == "2 h 51 min"
     visit.page.get_by_role("tab", name="Metrics").click()
     visit.page.locator(".metric-value").first.wait_for()
@@ -236,7 +313,11 @@ def test_an_altered_recording_shows_an_alert(site, team, candidate, open_report)
     visit = open_report()
     alert = visit.page.get_by_role("alert")
     assert alert.inner_text().startswith("Stored data was altered outside the service")
-    alert.get_by_role("link", name="event 1").first.click()
+    assert visit.page.locator(".report-numbers div", has_text="Tests").inner_text().split("\n") == [
+        *("Tests", "Passed recording changed", "candidate's last run")
+    ]
+    alert.get_by_role("link", name="See the findings").click()
+    visit.page.get_by_role("link", name="event 1").first.click()
     visit.page.locator(".event-detail pre").get_by_text("orderz.py").first.wait_for()
     assert visit.is_clean()
 
@@ -247,7 +328,7 @@ def test_an_erased_session_keeps_its_metrics(team, candidate, open_report):
     assert team.delete(f"/v1/candidates/{candidate.id}/data").status == 200
     visit = open_report()
     assert visit.shows("The candidate's data was erased")
-    assert visit.page.get_by_role("tab").all_inner_texts() == ["Metrics"]
+    assert visit.page.get_by_role("tab").all_inner_texts() == ["Metrics", "Findings"]
     assert visit.is_clean()
 
 

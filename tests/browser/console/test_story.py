@@ -124,7 +124,7 @@ def test_from_the_first_sign_in_to_the_printed_decision(site, team, open_window,
         path = f"/v1/sessions/{first}"
         wait_until(lambda: all_recorded(team, path), "The ledger does not list the events.")
     admin.go(f"/sessions/{first}").settle()
-    assert admin.shows("No integrity findings")
+    assert admin.shows("No findings")
     assert admin.shows("Why are orders lost?")
 
     bob, carol = (open_window(width).sign_in(add_person(team, name)) for name in ("Bob", "Carol"))
