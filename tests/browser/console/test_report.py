@@ -117,7 +117,7 @@ def test_a_clients_request_joins_the_result_that_names_its_path(candidate, open_
 
 
 def test_the_conversation_renders_markdown_and_collapses_responses_without_text(candidate, open_report):
-    text = "## Plan\n\nUse **two** `steps`:\n\n1. Read `a*b`\n- <b>no</b>\n\n```py\nx = **1**\n```\n[a](javascript:alert)"
+    text = "## Plan\n\nUse **two** `steps`:\n\n1. Read `a*b`\n- <b>no</b>\n\n```py\nx = **1**\n```\n[a](javascript:)"
     record(
         candidate,
         event(data={"text": "Fix it"}),
@@ -126,7 +126,7 @@ def test_the_conversation_renders_markdown_and_collapses_responses_without_text(
         event("ai_response", 3, data={"lastAssistantMessage": text}),
     )
     visit = open_report("?tab=conversation")
-    assert visit.shows("No text, only tool calls: 1 action: 1 × Command")
+    assert visit.shows("No text, only tool calls: 1 action: 1 \u00d7 Command")
     message = visit.page.locator(".from-agent .long-text")
     assert message.locator("strong").all_inner_texts() == ["Plan", "two"]
     assert message.locator("code").all_inner_texts() == ["steps", "a*b"]
