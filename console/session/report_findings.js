@@ -12,9 +12,7 @@ const MAX_EVENT_LINKS = 5;
 
 export const load = (report) => report.integrity();
 
-export function render(response, { session }) {
-  return h("section", { class: "panel" }, h("h2", {}, t("report.tabs.findings")), integrity(response, { session }));
-}
+export const render = (response, report) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.findings")), integrity(response, report));
 
 /** Build the verdict on a recording with its findings and their events. */
 export function integrity(response, { session }) {
@@ -27,18 +25,15 @@ export function integrity(response, { session }) {
     { class: isLoud(verdict) ? "notice bad broken" : "notice warn" },
     h("strong", {}, title),
     h("p", {}, t(`report.integrity.${verdict}`)),
-    h(
-      "ul",
-      { class: "integrity-findings" },
-      findings.map((finding) => h("li", {}, findingView(finding, session))),
-    ),
+    h("ul", { class: "integrity-findings" }, findings.map((finding) => h("li", {}, findingView(finding, session)))),
     h("p", {}, state),
   );
 }
 
 /** Summarize the response of `GET …/integrity`: findings by code, the worst first, with the verdict and its title. */
 export function summarize({ findings: all, counts }, session) {
-  const findings = sorted(byCode(all).filter(({ code }) => code !== "erased"));
+  const others = byCode(all).filter(({ code }) => code !== "erased");
+  const findings = others.toSorted((first, second) => isChanged([second.code]) - isChanged([first.code]));
   const verdict = getVerdict(findings, counts, session);
   return { findings, verdict, title: t(`report.integrity.${verdict}Title`, { n: findings.length }) };
 }
@@ -46,7 +41,7 @@ export function summarize({ findings: all, counts }, session) {
 /** True if no one should decide without asking about the recording. */
 export const isLoud = (verdict) => verdict === "broken" || verdict === "unverified";
 
-/** Return `broken`, `unverified`, `findings`, `none`, or `emptyState` if there are no events. */
+/** Return `broken`, `unverified`, `findings`, `none`, or, without events, `erased` or `empty`. */
 function getVerdict(findings, counts, session) {
   if (isChanged(findings.map(({ code }) => code))) return "broken";
   if (findings.some(({ code }) => UNVERIFIED.has(code))) return "unverified";
@@ -70,17 +65,9 @@ function byCode(findings) {
   }));
 }
 
-function sorted(findings) {
-  return findings.toSorted((first, second) => isChanged([second.code]) - isChanged([first.code]));
-}
-
 function findingView({ code, explanation, eventIds, count }, session) {
-  const links = eventIds
-    .slice(0, MAX_EVENT_LINKS)
-    .map((id, n) => [
-      n > 0 && ", ",
-      h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 })),
-    ]);
+  const link = (id, n) => [n > 0 && ", ", h("a", { href: eventLink(session.id, id) }, t("report.integrity.event", { n: n + 1 }))];
+  const links = eventIds.slice(0, MAX_EVENT_LINKS).map(link);
   const remaining = count - Math.min(eventIds.length, MAX_EVENT_LINKS);
   return [
     h("strong", {}, findingText(code)),
