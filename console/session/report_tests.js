@@ -63,6 +63,7 @@ function runView(run, report) {
     run.isComplete === false && h("p", { class: "notice warn" }, t("runs.incomplete")),
     !run.isCurrent && h("p", { class: "notice warn" }, t("runs.older")),
     run.inProcess && h("p", { class: "notice warn" }, t("runs.inProcess")),
+    run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`, report),
     pairs([
       [t("runs.fields.runner"), id && untrusted([name, engine].filter(Boolean).join(", "))],
       [t("runs.fields.createdAt"), formatDateTime(run.createdAt)],
@@ -72,7 +73,6 @@ function runView(run, report) {
       [t("runs.fields.tests"), code(run.testsSha256)],
       [t("runs.fields.image"), engine !== "bubblewrap" && code([run.image, run.imageDigest].filter(Boolean).join(" "))],
     ]),
-    run.tests?.length > 0 && testTable(run.tests, `${t("tests.hidden")}, ${formatDateTime(run.createdAt)}`, report),
   ];
 }
 

@@ -169,3 +169,16 @@ def test_keys_are_digests():
     assert duplicates.join_keys(prompt("x\ud800 y")).startswith("prompt:")
     keys = duplicates.join_keys(response("Done", "req_1")).split()
     assert [key.partition(":")[0] for key in keys] == ["request", "response"]
+
+
+@pytest.mark.parametrize("kind", ["tool_intent", "permission_decision", "command"])
+def test_a_calls_events_share_its_key(kind):
+    digest = hashlib.sha256(b"toolu_1").hexdigest()[:24]
+    assert duplicates.call_key(duplicates.join_keys(call(kind, "toolu_1"))) == digest
+
+
+@pytest.mark.parametrize(
+    "joins", [None, duplicates.join_keys(prompt("Fix")), duplicates.join_keys(response("Done", "1"))]
+)
+def test_other_events_belong_to_no_call(joins):
+    assert duplicates.call_key(joins) is None
