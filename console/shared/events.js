@@ -53,15 +53,14 @@ async function readEvents(response) {
  * it directly.
  */
 function joinRequests(events) {
-  const results = new Map(events.filter(({ call, kind }) => call && !isBeforeResult(kind)).map((event) => [event.call, event]));
+  const requests = new Map(events.filter(({ kind, call, counts }) => kind === "tool_intent" && call && counts).map(({ call, id }) => [call, id]));
+  const results = new Set(events.filter((event) => !isBeforeResult(event) && !isDuplicate(event)).map(({ call }) => call));
   let open = [];
   for (const [n, event] of events.entries()) {
     const isRequest = event.kind === "tool_intent";
-    const result = results.get(event.call);
-    if (event.call) {
-      event.isPart = Boolean(result) && (isRequest || (event.kind === "permission_decision" && GRANTED.test(event.summary)));
-      if (isRequest && result) result.request ??= event.id;
-    } else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
+    if (event.call && isBeforeResult(event)) event.isPart = results.has(event.call) && (isRequest || GRANTED.test(event.summary));
+    else if (event.call) event.request = requests.get(event.call);
+    else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
     else if (event.actor === "ai" && event.kind !== "ai_response") {
       const subject = event.summary.split(" · ")[0].slice(0, MAX_SUBJECT_CHARACTERS);
       const request = open.find(({ summary }) => subject && summary.includes(subject)) ?? open.find((other) => other === events[n - 1]);
@@ -72,7 +71,7 @@ function joinRequests(events) {
   }
 }
 
-const isBeforeResult = (kind) => kind === "tool_intent" || kind === "permission_decision";
+const isBeforeResult = ({ kind }) => kind === "tool_intent" || kind === "permission_decision";
 
 /** Load an event with its envelope, or null if it does not exist. The id is a query parameter, because it can be `..`. */
 export async function loadEvent(sessionId, eventId, { signal } = {}) {

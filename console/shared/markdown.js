@@ -5,7 +5,8 @@ import { untrusted } from "./untrusted.js";
 
 // Each code span or bold word becomes an element; too many would block the page.
 const MAX_CHARACTERS = 50_000;
-const INLINE = /(`+)(?!`)(.+?)(?<!`)\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*/gs;
+// Limited, so that a hostile text cannot slow down the search.
+const INLINE = /(?<!`)(`+)(?!`)(.{1,1000}?)(?<!`)\1(?!`)|\*\*(?=\S)(.{1,300}?)(?<=\S)\*\*/gs;
 const FENCE = /^\s*(```+|~~~+)/;
 const HEADING = /^#{1,6}\s+(.+)$/;
 const MAX_INDENT = 12;
@@ -28,9 +29,8 @@ export function markdown(text) {
 function readBlock(lines, start) {
   const [fence] = FENCE.exec(lines[start])?.slice(1) ?? [];
   if (fence) {
-    const end = lines.findIndex((line, n) => n > start && line.trim().startsWith(fence));
-    const last = end < 0 ? lines.length : end;
-    return [h("pre", { class: "md-code", tabindex: "0" }, untrusted(lines.slice(start + 1, last).join("\n"), { lines: true })), last + 1];
+    const end = endOf(lines, start + 1, (line) => !line.trim().startsWith(fence));
+    return [h("pre", { class: "md-code", tabindex: "0" }, untrusted(lines.slice(start + 1, end).join("\n"), { lines: true })), end + 1];
   }
   if (!lines[start].trim()) return [null, start + 1];
   const heading = HEADING.exec(lines[start]);
@@ -54,8 +54,9 @@ function readList(lines, start) {
 }
 
 function endOf(lines, start, belongs) {
-  const end = lines.findIndex((line, n) => n >= start && !belongs(line));
-  return end < 0 ? lines.length : end;
+  let end = start;
+  while (end < lines.length && belongs(lines[end])) end += 1;
+  return end;
 }
 
 /** Build nodes for text with code spans and bold words. */
