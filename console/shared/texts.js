@@ -1032,6 +1032,7 @@ const texts = {
     decideOn: { one: "Decide on {name}", other: "Decide on {n} candidates" },
     reason: "Reason",
     reasonHint: "A reason is required to reject or hire. Colleagues see it; the candidate does not.",
+    findingReason: "Justification despite the findings",
     findingReasonHint: "Findings can change the results. Say what you checked.",
     despite: "Despite the findings:",
     missingReason: "A reason is missing.",
