@@ -14,19 +14,28 @@ const PAGES = [
   ["/assessments/:assessmentId", "assessment/board", "candidates"],
   ["/assessments/:assessmentId/edit", "assessment/form", "assessments"],
   ["/assessments/:assessmentId/task", "assessment/task", "upload-the-task"],
+  ["/assessments/:assessmentId/reviewers", "review/reviewers", "reviewers"],
+  ["/assessments/:assessmentId/compliance", "compliance/compliance", "assessments"],
+  ["/candidates", "assessment/all", "candidates"],
   ["/sessions/:sessionId", "session/report", "session"],
-  ["/sessions/:sessionId/score", "scoring/scoring", "score"],
+  ["/sessions/:sessionId/score", "session/report", "score"],
+  ["/sessions/:sessionId/guide", "print/guide", "session-report"],
   ["/sessions/:sessionId/print", "print/print", "session-report"],
   ["/sessions/:sessionId/guide", "print/guide", "moments"],
   ["/compare/:firstId/:secondId", "session/compare", "compare"],
   ["/todo", "todo", "to-do"],
+  ["/rubrics", "rubrics/rubrics", "rubrics"],
+  ["/rubrics/new", "rubrics/rubric", "rubrics"],
+  ["/rubrics/:rubricId", "rubrics/rubric", "rubrics"],
   ["/organization", "organization/organization", "organization"],
   ["/organization/:part", "organization/organization", "organization"],
 ];
 // [link, text, pattern of the pages that belong to it]
 const NAVIGATION = [
   ["/assessments", "navigation.assessments", /^\/(assessments|sessions|compare)\b/],
+  ["/candidates", "navigation.candidates", /^\/candidates\b/],
   ["/todo", "navigation.todo", /^\/todo\b/],
+  ["/rubrics", "navigation.rubrics", /^\/rubrics\b/],
   ["/organization", "navigation.organization", /^\/organization\b/],
 ];
 // An id or a name. Pages insert it into API paths, so it must not contain `..` or `/`.

@@ -35,7 +35,9 @@ const texts = {
   navigation: {
     label: "Main",
     assessments: "Assessments",
+    candidates: "Candidates",
     todo: "To do",
+    rubrics: "Rubrics",
     organization: "Organization",
     help: "Help",
   },
