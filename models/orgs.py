@@ -86,6 +86,10 @@ class User(ProtectedModel):
     class Meta:
         table_name = "users"
 
+    @property
+    def can_score(self) -> bool:
+        return self.active and roles.allows(self.role, "write")
+
     @classmethod
     def of(cls, organization_id: Any) -> Query:
         """Select the organization's users, without deleted users."""

@@ -1,6 +1,8 @@
 """Reviewers' scores of a session, by criterion of the assessment's rubric."""
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import peewee
@@ -309,6 +311,23 @@ def _latest_scores(history: list[Score]) -> Iterator[Score]:
         if key not in seen and score.withdrawn_at is None:
             yield score
         seen.add(key)
+
+
+def current_scores(session_ids: list[Any]) -> Iterator[tuple[RubricVersion, list[Score]]]:
+    """Yield the rubric version in which each scored session was last scored, and its current scores."""
+    for batch in peewee.chunked(session_ids, 500):
+        query = (
+            Score.select(Score, RubricVersion, ApiToken, User)
+            .join(RubricVersion)
+            .switch(Score)
+            .join(ApiToken)
+        )
+        query = query.join(User, peewee.JOIN.LEFT_OUTER).where(Score.session.in_(batch))
+        latest_first = query.order_by(Score.session, Score.created_at.desc(), Score.id.desc())
+        for _, rows in groupby(latest_first, attrgetter("session_id")):
+            history = list(rows)
+            version = _scored_version(history)
+            yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """To-do lists for reviewers: sessions, messages, keys, test runs, lost submissions, erasure requests and webhooks.
 
-Each list is one query, oldest first, including the total number of rows. Candidates who requested erasure are the last
-to score.
+Each list is one query, oldest first, including the total number of rows. Assigned sessions are the first to score, and
+candidates who requested erasure the last.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from models.deliveries import Delivery
 from models.deliveries.table import INVITATION, REMINDER
 from models.keys import CandidateKey
 from models.orgs import ApiToken
+from models.review.assignments import Assignment
 from models.sessions import Session
 from models.sessions.submissions import Submission
 from models.tasks import checks
@@ -31,6 +32,7 @@ EXPIRES_SOON = timedelta(days=3)
 RUNNER_EXPECTED_WITHIN = timedelta(minutes=5)
 
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
+M = Assignment.alias("m")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
 _CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
 # A literal, because SQLite does not use a partial index for a parameter.
@@ -50,7 +52,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     is_admin = reviewer.scope == "write" and roles.allows(reviewer.role, "admin")
     expiring = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
     queries: dict[str, Any] = {
-        "unscored": _unscored(reviewer).order_by(K.erasure_requested_at.is_null(False), _CLOSED_AT, S.id),
+        "unscored": _unscored(reviewer),
         "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
         "expiring_keys": expiring.order_by(K.expires_at, K.id),
@@ -74,6 +76,8 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     response: dict[str, Any] = dict.fromkeys(queries)
     for name, rows in lists.items():
         response[name] = {"count": rows[0]["total"] if rows else 0, "entries": [redact(row) for row in rows]}
+    if unscored := lists.get("unscored"):
+        response["unscored"]["assigned_count"] = unscored[0]["assigned_total"]
     return response
 
 
@@ -93,10 +97,16 @@ def _undecided(reviewer: ApiToken) -> Query:
 
 
 def _unscored(reviewer: ApiToken) -> Query:
-    """Select closed sessions that the caller has not scored."""
+    """Select closed sessions that the caller has not scored, assigned ones first, by due date."""
     is_closed = S.closed_at.is_null(False) | (S.closes_at <= clock.now())
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
-    return query.where(~peewee.fn.EXISTS(scores.select_scoring(reviewer, S.id)))
+    query = query.where(~peewee.fn.EXISTS(scores.select_scoring(reviewer, S.id)))
+    is_assigned = (M.session == S.id) & (M.user == reviewer.user_id) & M.removed_at.is_null()
+    assigned = M.id.is_null(False).alias("assigned")
+    query = query.select_extend(assigned, M.due_at, peewee.fn.COUNT(M.id).over().alias("assigned_total"))
+    query = query.join(M, peewee.JOIN.LEFT_OUTER, on=is_assigned)
+    order = (K.erasure_requested_at.is_null(False), M.id.is_null(), M.due_at.is_null(), M.due_at)
+    return query.order_by(*order, _CLOSED_AT, S.id)
 
 
 def without_total(reviewer: ApiToken) -> Query:

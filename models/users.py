@@ -15,6 +15,7 @@ from models.base import Query, clock, db, find_referenced, new_id
 from models.deliveries import Delivery, outbox
 from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, User
+from models.review.assignments import Assignment
 from models.sign_ins import SignIn
 from rules import roles
 from rules.delivery.email_addresses import mailbox
@@ -89,6 +90,8 @@ def _update(user: User, values: dict[str, Any], reason: str = "changed") -> None
     user.record_change(reason, **changes, updated_at=clock.now())
     if not user.active:
         SignIn.end_all_for_user(user)
+    if not user.can_score:
+        Assignment.end_all_for_user(user)
     admins = User.of(user.organization_id).where(User.active, User.role == "admin")
     if was_admin and not admins.exists():
         raise errors.LastAdmin()

@@ -1,5 +1,7 @@
 """The caller's to-do lists."""
 
+from typing import Any
+
 from schemas import common
 from schemas.base import Schema, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
@@ -35,6 +37,13 @@ class TodoSession(TodoCandidate):
     session_id = Id("Session id.")
     closed_at = Timestamp("Time when it closed; null while it is open.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
+
+
+class SessionToScore(TodoSession):
+    """A session to score."""
+
+    assigned = Flag("True if it is assigned to the caller.", example=True)
+    due_at = Timestamp("Due date of the assignment.", null=True)
 
 
 class FailedMessage(TodoCandidate):
@@ -98,13 +107,14 @@ class FailingWebhook(Schema):
     last_error = String("The last error.", example="The receiver responded with 500.", null=True)
 
 
-def _todo_list(name: str, description: str, entry: type[Schema]) -> Nested:
+def _todo_list(name: str, description: str, entry: type[Schema], **more: Any) -> Nested:
     """Declare a to-do list."""
     todo_list = define_schema(
         name,
         description,
         count=Integer("Number of entries, including entries beyond `limit`.", example=3),
         entries=ListOf(entry, "Oldest entries, at most `limit`."),
+        **more,
     )
     return Nested(todo_list, f"{description} Null if the caller has no access to this work.", null=True)
 
@@ -115,8 +125,11 @@ class Todo(Schema):
     unscored = _todo_list(
         "UnscoredSessions",
         "Closed sessions without a decision in which the caller has not scored every criterion; for service accounts, "
-        "any criterion. Candidates who requested erasure come last.",
-        TodoSession,
+        "any criterion. Assigned sessions come first, by due date, and candidates who requested erasure last.",
+        SessionToScore,
+        assigned_count=Integer(
+            "Number of entries that are assigned to the caller.", dump_default=0, example=2
+        ),
     )
     disagreements = _todo_list(
         "Disagreements",

@@ -280,6 +280,8 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
     invitations.decide(session.key, reviewer, "advanced", word)
     person = make_person(session.organization, email=f"{session.id}@people.example")
     models.CompletedScoring.create(session=session, user=person)
+    assignment = models.Assignment.create(session=session, user=person, assigned_by=reviewer)
+    models.Note.add(session, reviewer, word)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     run = make_run(session, word)
     return {
@@ -289,4 +291,5 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
         "event_id": event["id"],
         "criterion": "quality",
         "object_key": upload.object_key,
+        "assignment_id": assignment.id,
     }

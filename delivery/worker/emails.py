@@ -11,9 +11,10 @@ from delivery.transports import Transport
 from errors import ApiError
 from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock, disclosure
 from models.database import release_connection
-from models.deliveries import PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
+from models.deliveries import ASSIGNMENT, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
 from rules.delivery.email_addresses import header_text
 from rules.plain_text import format_date_time
+from rules.timestamps import parse_stored_time
 from storage import Storage
 
 log = logging.getLogger("proofstone.worker")
@@ -29,8 +30,8 @@ def deliver(
     try:
         if delivery.kind == REMOVAL:
             _remove(delivery, transport, storage)
-        elif delivery.kind == PERSON_INVITATION:
-            _send_person_invitation(delivery, settings, transport)
+        elif delivery.kind in (PERSON_INVITATION, ASSIGNMENT):
+            _send_to_user(delivery, settings, transport)
         elif delivery.kind == SIGN_IN:
             _send_sign_in_link(delivery, settings, transport)
         else:
@@ -74,17 +75,26 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
         _send(delivery, compose(invitation, settings["MAIL_FROM"], clock.now()), transport)
 
 
-def _send_person_invitation(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+def _send_to_user(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
+    """Send a user's invitation, or the email about new assignments."""
     user = User.get_by_id(delivery.subject_id)
     if not user.active or user.email is None:
         outcomes.cancel(delivery, "The person is no longer active.")
         return
     org_name = user.organization.name
-    subject = f"You have been added to {header_text(org_name)} on Proofstone"
-    values = {"role": user.role, "org_name": org_name, "invited_by": delivery.data["invitedBy"]}
-    values["base_url"] = settings["BASE_URL"]
-    to = user.name, user.email
-    _send_text(delivery, settings, transport, "person_invitation.txt", values, to, subject)
+    values = {"org_name": org_name, "base_url": settings["BASE_URL"]}
+    if delivery.kind == ASSIGNMENT:
+        count, title, due_at = (delivery.data[name] for name in ("count", "assessmentTitle", "dueAt"))
+        sessions = f"{count} session{'s' * (count != 1)}"
+        subject = f"{sessions} to score: {header_text(title)}"
+        due = due_at and format_date_time(parse_stored_time(due_at))
+        values |= {"sessions": sessions, "assessment_title": title, "due": due}
+    else:
+        subject = f"You have been added to {header_text(org_name)} on Proofstone"
+        values |= {"role": user.role, "invited_by": delivery.data["invitedBy"]}
+    _send_text(
+        delivery, settings, transport, f"{delivery.kind}.txt", values, (user.name, user.email), subject
+    )
 
 
 def _send_sign_in_link(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:

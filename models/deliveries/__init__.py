@@ -1,3 +1,11 @@
 """Messages to candidates and users, and removals from storage."""
 
-from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
+from models.deliveries.table import (
+    ASSIGNMENT,
+    INVITATION,
+    PERSON_INVITATION,
+    REMINDER,
+    REMOVAL,
+    SIGN_IN,
+    Delivery,
+)

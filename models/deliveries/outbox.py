@@ -9,7 +9,15 @@ import peewee
 from errors import NotFailed, NotQueued
 from models import sql
 from models.base import clock
-from models.deliveries.table import INVITATION, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery
+from models.deliveries.table import (
+    ASSIGNMENT,
+    INVITATION,
+    PERSON_INVITATION,
+    REMINDER,
+    REMOVAL,
+    SIGN_IN,
+    Delivery,
+)
 from models.leases import LEASE
 from models.orgs import User
 
@@ -41,6 +49,12 @@ def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
     columns = {"kind": PERSON_INVITATION, "subject_id": user.id, "data": {"invitedBy": invited_by}}
     ids = {"id": user.invitation_id, "organization": user.organization_id}
     Delivery.create(**ids, **columns, address=user.address)
+
+
+def enqueue_assignment(user: User, data: dict[str, Any]) -> None:
+    """Queue the email about new assignments; `data` has `count`, `assessmentTitle` and `dueAt`."""
+    columns = {"kind": ASSIGNMENT, "subject_id": user.id, "data": data, "address": user.address}
+    Delivery.create(organization=user.organization_id, **columns)
 
 
 def enqueue_sign_in(user: User, grant_id: Any) -> None:

@@ -11,14 +11,14 @@ from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
-PERSON_INVITATION, SIGN_IN = "person_invitation", "sign_in"
+PERSON_INVITATION, SIGN_IN, ASSIGNMENT = "person_invitation", "sign_in", "assignment"
 
 
 class Delivery(Leased, Model):
     """A message to a candidate or user, or a removal.
 
-    The kind of a message is `invitation`, `reminder`, `person_invitation` or `sign_in`, and `address` is a mailbox. Its
-    state is `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`, or `suppressed`
+    The kind of a message is `invitation`, `reminder`, `person_invitation`, `sign_in` or `assignment`, and `address` is
+    a mailbox. Its state is `queued`, then `sent`, `saved` (as a file), `failed` or `canceled`, or `suppressed`
     (models/deliveries/limit.py). A `removal` deletes an object from the bundle store, or a saved email; its final state
     is `done`. `subject_id` is the id of the candidate key or user, or of an object's session.
     """
@@ -61,7 +61,7 @@ class Delivery(Leased, Model):
     @classmethod
     def erase_user(cls, user_id: Any) -> None:
         """Cancel a deleted user's queued messages, and remove their email address and saved emails."""
-        belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN))
+        belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN, ASSIGNMENT))
         for message in cls.select().where(belongs_to_user):
             message._remove_saved_email()
         cls.update(state="canceled").where(belongs_to_user, cls.state == "queued").execute()

@@ -1,13 +1,23 @@
 """Assignments of sessions to reviewers."""
 
+import random
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import peewee
 
-from models.base import TimestampField
+from errors import NoRubric, invalid
+from models.assessments import Assessment
+from models.base import Query, TimestampField, clock, db
+from models.deliveries import outbox
+from models.keys import CandidateKey
 from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, User
+from models.scores import CompletedScoring
 from models.sessions import Session
+from rules.assignments import distribute
+from rules.timestamps import format_timestamp
 
 
 class Assignment(ProtectedModel):
@@ -24,3 +34,90 @@ class Assignment(ProtectedModel):
     assigned_by = peewee.ForeignKeyField(ApiToken)
     due_at = TimestampField(null=True)
     removed_at = TimestampField(null=True)
+
+    @classmethod
+    def visible_to(cls, caller: ApiToken) -> Query:
+        sessions = Session.visible_to(caller).select(Session.id)
+        return cls.select().where(cls.session.in_(sessions), cls.removed_at.is_null())
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> Query:
+        """Select an assessment's assignments as dictionaries, with candidate and person, oldest first."""
+        is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
+        query = cls.select(
+            *(cls.id, cls.created_at, cls.due_at, cls.session.alias("session_id")),
+            CandidateKey.id.alias("candidate_id"),
+            *(CandidateKey.candidate_name, CandidateKey.candidate_email, CandidateKey.external_id),
+            *(User.id.alias("person_id"), User.name.alias("person_name")),
+            peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs)).alias("scored"),
+        )
+        query = query.join(Session).join(CandidateKey).switch(cls).join(User)
+        query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
+        return query.order_by(cls.created_at, cls.id).dicts()
+
+    @classmethod
+    def assign(
+        cls,
+        assessment: Assessment,
+        actor: ApiToken,
+        person_ids: list[Any],
+        per_session: int,
+        due_at: datetime | None,
+        session_ids: list[Any] | None,
+    ) -> list[Any]:
+        """Assign closed sessions without a decision evenly at random, and queue an email to each reviewer.
+
+        Returns the new ids. Raises NoRubric, and Invalid for a person who cannot score, or another session.
+
+        per_session -- reviewers of each session, including those who are assigned already or have scored it
+        session_ids -- None for all such sessions
+        """
+        if assessment.rubric_id is None:
+            raise NoRubric()
+        with db.atomic():
+            # Prevents concurrent assignments, and a concurrent deletion of a user.
+            assessment.organization.lock()
+            users = {user.id: user for user in User.of(assessment.organization_id) if user.can_score}
+            _require_ids("personIds", person_ids, users, "No active person who can score has this id.")
+            sessions = [session.id for session in _to_score(assessment)]
+            text = "No closed session of this assessment without a decision has this id."
+            _require_ids("sessionIds", session_ids or [], sessions, text)
+            pairs = distribute(
+                sessions if session_ids is None else list(dict.fromkeys(session_ids)),
+                list(dict.fromkeys(person_ids)),
+                per_session,
+                cls._existing(assessment),
+                random.SystemRandom(),
+            )
+            shared = {"assigned_by": actor, "due_at": due_at}
+            ids = [cls.create(session=session, user=user, **shared).id for session, user in pairs]
+            data = {"assessmentTitle": assessment.title, "dueAt": due_at and format_timestamp(due_at)}
+            for user_id, count in Counter(user for _, user in pairs).items():
+                outbox.enqueue_assignment(users[user_id], data | {"count": count})
+        return ids
+
+    @classmethod
+    def _existing(cls, assessment: Assessment) -> set[tuple[Any, Any]]:
+        """Return the pairs of session and user that are assigned or scored."""
+        sessions = _to_score(assessment)
+        assigned = cls.select().where(cls.session.in_(sessions), cls.removed_at.is_null())
+        scored = CompletedScoring.select().where(CompletedScoring.session.in_(sessions))
+        return {(row.session_id, row.user_id) for row in (*assigned, *scored)}
+
+    @classmethod
+    def end_all_for_user(cls, user: User) -> None:
+        for assignment in list(cls.select().where(cls.user == user, cls.removed_at.is_null())):
+            assignment.set_once("removed_at")
+
+
+def _to_score(assessment: Assessment) -> Query:
+    """Select an assessment's closed sessions without a decision."""
+    is_closed = Session.closed_at.is_null(False) | (Session.closes_at <= clock.now())
+    query = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment, is_closed)
+    return query.where(CandidateKey.decision == "undecided", CandidateKey.erased_at.is_null())
+
+
+def _require_ids(field: str, ids: list[Any], known: Any, message: str) -> None:
+    for number, row_id in enumerate(ids):
+        if row_id not in known:
+            raise invalid([field, number], message)

@@ -72,7 +72,7 @@ DOCUMENT: dict[str, Any] = openapi.build_document(APP)
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
 _PLACEHOLDERS = {
     camel(name): f"<{name}>" for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider"}
-}
+} | {"personIds": ["<person_id>"]}
 
 
 def route_of(rule: Any, method: str) -> str:
@@ -108,6 +108,8 @@ def fill(template: Any, names: dict[str, Any]) -> Any:
     """Replace each `<name>` in the template."""
     if isinstance(template, dict):
         return {name: fill(value, names) for name, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, names) for value in template]
     if not isinstance(template, str):
         return template
     missing = set(re.findall(r"<(\w+)>", template)) - names.keys()

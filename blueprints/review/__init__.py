@@ -1,0 +1,1 @@
+"""How a team reviews sessions."""

@@ -1,0 +1,52 @@
+"""Compare an assessment's reviewers: strict or lenient, and on which criteria (docs/statistics.md#reviewers)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from statistics import pstdev
+from typing import Any
+
+from rules.statistics.rounding import round_half_away
+from rules.statistics.scoring import value_range
+
+
+def compare_reviewers(
+    sessions: Iterable[tuple[Sequence[Mapping[str, Any]], Sequence[tuple[Any, str, int]]]],
+) -> dict[Any, dict[str, Any]]:
+    """Return each reviewer's number of scores, their mean and spread, and the differences from the others' scores.
+
+    Means, spreads and differences are shares of a criterion's scale, rounded to 3 decimals.
+
+    sessions -- each session's criteria and current scores, as reviewer, criterion key and value
+    """
+    shares = defaultdict[Any, list[Fraction]](list)
+    differences = defaultdict[Any, dict[str, list[Fraction]]](lambda: defaultdict(list))
+    for criteria, scores in sessions:
+        for criterion in criteria:
+            lowest, highest = value_range(criterion)
+            given = {
+                reviewer: Fraction(value - lowest, highest - lowest)
+                for reviewer, key, value in scores
+                if key == criterion["key"]
+            }
+            for reviewer, share in given.items():
+                shares[reviewer].append(share)
+                if len(given) > 1:
+                    others = (sum(given.values()) - share) / (len(given) - 1)
+                    differences[reviewer][criterion["key"]].append(share - others)
+    return {
+        reviewer: {
+            "score_count": len(values),
+            "mean": _mean(values),
+            "spread": round(pstdev(values), 3) if len(values) > 1 else None,
+            "criteria": [
+                {"key": key, "compared_count": len(compared), "difference": _mean(compared)}
+                for key, compared in differences[reviewer].items()
+            ],
+        }
+        for reviewer, values in shares.items()
+    }
+
+
+def _mean(values: Sequence[Fraction]) -> float:
+    return float(round_half_away(sum(values, Fraction()) / len(values), 3))

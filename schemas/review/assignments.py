@@ -1,0 +1,45 @@
+"""Assignments of sessions to reviewers."""
+
+from schemas import common
+from schemas.base import Body, Deleted, PageOf, Schema, define_schema
+from schemas.fields import Flag, Id, Integer, ListOf, String
+from schemas.timestamps import Timestamp, TimestampInput
+
+
+class NewAssignments(Body):
+    """Reviewers for an assessment's closed sessions without a decision."""
+
+    person_ids = ListOf(Id(), "Admins and reviewers.", min=1, max=100, required=True)
+    per_session = Integer(
+        "Reviewers of each session, including those who are assigned already or have scored it.",
+        min=1,
+        max=10,
+        load_default=1,
+        example=2,
+    )
+    due_at = TimestampInput("Due date.", load_default=None, example="2026-12-04T16:00:00Z", null=True)
+    session_ids = ListOf(
+        Id(), "Only these sessions; null for all.", max=500, load_default=None, example=[], null=True
+    )
+
+
+class Assignment(Schema):
+    """A session that a person is to score. Names are null in a blind assessment until the caller has scored it."""
+
+    id = Id("Unique id.")
+    session_id = Id("Session id.")
+    candidate_id = Id("Id of the candidate key.")
+    candidate_name = common.CANDIDATE_NAME
+    candidate_email = common.CANDIDATE_EMAIL
+    external_id = common.EXTERNAL_ID
+    person_id = Id("Id of the person.")
+    person_name = String("Name of the person.", example="Bob Sample")
+    due_at = Timestamp("Due date.", null=True)
+    scored = Flag("True once the person has scored every criterion.", example=False)
+    created_at = Timestamp("Time of the assignment.")
+
+
+_ASSIGNMENTS = ListOf(Assignment, "Assignments.")
+Assignments = define_schema("Assignments", "Assignments, oldest first.", PageOf, assignments=_ASSIGNMENTS)
+AddedAssignments = define_schema("AddedAssignments", "The new assignments.", assignments=_ASSIGNMENTS)
+RemovedAssignment = define_schema("RemovedAssignment", "The assignment has ended.", Deleted)
