@@ -2,14 +2,14 @@
 
 from schemas import common
 from schemas.base import Body, Deleted, PageOf, Schema, define_schema
-from schemas.fields import Flag, Id, Integer, ListOf, String
+from schemas.fields import EXAMPLE_ID, Flag, Id, Integer, ListOf, String
 from schemas.timestamps import Timestamp, TimestampInput
 
 
 class NewAssignments(Body):
     """Reviewers for an assessment's closed sessions without a decision."""
 
-    person_ids = ListOf(Id(), "Admins and reviewers.", min=1, max=100, required=True)
+    person_ids = ListOf(Id(), "Admins and reviewers.", min=1, max=100, required=True, example=[EXAMPLE_ID])
     per_session = Integer(
         "Reviewers of each session, including those who are assigned already or have scored it.",
         min=1,

@@ -18,6 +18,7 @@ CALLERS = (
 )
 ALL = "200 200 200 200 200 200 200 200 | 200 200 200 200"
 CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 401 | 404 404 403 403"  # the service account's score
+DELETE_NOTE = "200 403 401 401 404 401 401 401 | 200 403 403 403"  # the service account's note
 END_SIGN_IN = "404 404 401 401 404 401 401 401 | 200 200 200 403"  # a token is not a sign-in
 INVALID_TOKEN = "403 403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
 EMAIL_LINK = "403 403 403 403 403 403 403 403 | 202 202 202 403"
@@ -82,6 +83,7 @@ SUCCESS_OVERRIDES = {
 STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
     "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": CHANGE_OWN_SCORE,
+    "DELETE /v1/sessions/<session_id>/notes/<note_id>": DELETE_NOTE,
     "DELETE /v1/sign-in/session": END_SIGN_IN,
     **dict.fromkeys(PROXIES, WITHOUT_PROVIDER),
 }

@@ -25,6 +25,7 @@ from ledger_check import defer_foreign_keys, differences, numbered_entries, renu
 from signing import Signer
 
 from models import (
+    Assignment,
     AuditEntry,
     CompletedScoring,
     LedgerEntry,
@@ -72,9 +73,9 @@ def make_rows(organization, reviewer):
     make_run(session)
     sessions.complete(session)
     Score.submit(session, "quality", reviewer, value=1, comment="Good", evidence=[])
-    CompletedScoring.create(
-        session=session, user=make_person(organization, name=f"Eve at {organization.name}")
-    )
+    eve = make_person(organization, name=f"Eve at {organization.name}")
+    CompletedScoring.create(session=session, user=eve)
+    Assignment.create(session=session, user=eve, assigned_by=reviewer)
     invitations.decide(session.key, reviewer, "rejected", None)
     privacy.erase(make_session(make_key(assessment)).key)
     make_key(assessment)
