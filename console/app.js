@@ -46,6 +46,7 @@ let me = null;
 let pageController = new AbortController();
 const signedIn = new BroadcastChannel("proofstone.signedIn");
 let hasNavigated = false;
+let toScore = 0;
 
 /** Parse the path and the query after the `#`. */
 function currentRoute() {
@@ -75,7 +76,7 @@ function can(scope) {
 function showFrame() {
   const { path } = currentRoute();
   const links = NAVIGATION.map(([to, label, pages]) =>
-    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(label)),
+    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(label), to === "/todo" && toScoreCount()),
   );
   const navigation = document.querySelector("[data-navigation]");
   navigation.setAttribute("aria-label", t("navigation.label"));
@@ -87,6 +88,16 @@ function showFrame() {
   const name = me.person?.name ?? me.name;
   const signOut = h("button", { type: "button", class: "link", onclick: handleSignOut }, t("signIn.signOut"));
   fill(account, helpLink(matchPage(path)?.section), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
+}
+
+const toScoreCount = () => toScore > 0 && [" ", h("span", { class: "count" }, toScore, h("span", { class: "visually-hidden" }, ` ${t("navigation.toScore")}`))];
+
+/** Update the number of sessions to score: the assigned ones, or all without assignments. The page does not need it. */
+async function updateToScore(signal) {
+  if (!can("write")) return;
+  const { unscored } = await api.get("/v1/todo", { query: { limit: 1 }, signal });
+  toScore = unscored.assignedCount || unscored.count;
+  if (!signal.aborted) showFrame();
 }
 
 /** Link to the page's section in the guide. */
@@ -164,6 +175,7 @@ async function show() {
     const rendering = page.show(main, route.params, { me, can, signal, query, go, setTitle });
     focusHeading();
     await rendering;
+    updateToScore(signal).catch(() => {});
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     if (!(error instanceof api.ApiError)) console.error(error);

@@ -8,7 +8,7 @@ import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
 import { emptyState, renderAsync } from "./shared/states.js";
 import { t } from "./shared/texts.js";
-import { formatRelative } from "./shared/time.js";
+import { formatDay, formatRelative } from "./shared/time.js";
 
 const INITIAL_ENTRIES = 10;
 const MAX_ENTRIES = 200;
@@ -19,7 +19,8 @@ const LISTS = [
   {
     name: "unscored",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
-    detail: ({ erasureRequestedAt }) => erasureRequestedAt && t("todo.requestedErasure"),
+    detail: ({ erasureRequestedAt, assigned, dueAt }) =>
+      [assigned && (dueAt ? t("todo.due", { time: formatDay(dueAt) }) : t("todo.assigned")), erasureRequestedAt && t("todo.requestedErasure")].filter(Boolean).join(" "),
     time: ({ closedAt }) => ["todo.closed", closedAt],
     actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), entryName(entry))],
   },

@@ -6,7 +6,7 @@ from models import ApiToken, Assessment
 from models.review.statistics import reviewer_statistics
 from schemas.review.statistics import Reviewers
 
-blp = Blueprint("Reviewers", __name__, description="How the reviewers of an assessment score.")
+blp = Blueprint("Reviewers", __name__, description="Comparison of an assessment's reviewers.")
 
 
 @blp.get("/assessments/<id:assessment_id>/reviewers")

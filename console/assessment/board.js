@@ -13,6 +13,7 @@ import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { candidateName } from "../shared/names.js";
 import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
+import { assignDialog } from "../review/assign.js";
 import { addRows, dataTable, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
@@ -75,7 +76,7 @@ class Board {
         "div",
         { class: "page-head" },
         h("div", {}, h("h1", { tabindex: "-1" }, assessment.title), h("p", { class: "quiet" }, assessment.role)),
-        h("div", { class: "actions" }, h("a", { class: "secondary", href: `#${this.path}/task` }, t("board.task")), this.can("write") && this.headActions()),
+        h("div", { class: "actions" }, h("a", { class: "secondary", href: `#${this.path}/task` }, t("board.task")), h("a", { class: "secondary", href: `#${this.path}/reviewers` }, t("reviewers.title")), this.can("write") && this.headActions()),
       ),
       this.plots,
       cohortTests(assessment, { can: this.can, signal: this.pageSignal }),
@@ -90,6 +91,7 @@ class Board {
   headActions() {
     return [
       h("a", { class: "secondary", href: `#${this.path}/edit` }, t("board.edit")),
+      h("button", { type: "button", class: "secondary", onclick: () => assignDialog(this.assessment) }, t("reviewers.assign")),
       h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite")),
     ];
   }

@@ -11,7 +11,8 @@ const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
 export class ApiError extends Error {
   constructor(status, body = {}) {
-    super(body?.error ?? "");
+    const names = (body?.assessments ?? []).map(({ title }) => `“${title}”`);
+    super([body?.error, names.join(", ")].filter(Boolean).join(" "));
     this.status = status;
     this.code = body?.code ?? "unreachable";
     this.details = body?.details ?? body?.entries ?? [];
