@@ -1,6 +1,6 @@
 """Reviewers' scores of a session, by criterion of the assessment's rubric."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -125,11 +125,11 @@ class Score(ProtectedModel, ErasedWithSession):
         FeedEvent.publish(self.session.organization_id, event_type, self.session.ids | payload)
 
     @classmethod
-    def history(cls, session: Session) -> Query:
-        """Select all scores of a session with their reviewers and versions, latest first."""
+    def history(cls, *sessions: Any) -> Query:
+        """Select all scores of sessions with their reviewers and versions, latest first."""
         query = cls.select(cls, RubricVersion, ApiToken, User).join(RubricVersion).switch(cls).join(ApiToken)
         query = query.join(User, peewee.JOIN.LEFT_OUTER)
-        return query.where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
+        return query.where(cls.session.in_(sessions)).order_by(cls.created_at.desc(), cls.id.desc())
 
     @classmethod
     def by(cls, reviewer: ApiToken, session: Session) -> Query:
@@ -313,21 +313,13 @@ def _latest_scores(history: list[Score]) -> Iterator[Score]:
         seen.add(key)
 
 
-def current_scores(session_ids: list[Any]) -> Iterator[tuple[RubricVersion, list[Score]]]:
+def current_scores(session_ids: Iterable[Any]) -> Iterator[tuple[RubricVersion, list[Score]]]:
     """Yield the rubric version in which each scored session was last scored, and its current scores."""
-    for batch in peewee.chunked(session_ids, 500):
-        query = (
-            Score.select(Score, RubricVersion, ApiToken, User)
-            .join(RubricVersion)
-            .switch(Score)
-            .join(ApiToken)
-        )
-        query = query.join(User, peewee.JOIN.LEFT_OUTER).where(Score.session.in_(batch))
-        latest_first = query.order_by(Score.session, Score.created_at.desc(), Score.id.desc())
-        for _, rows in groupby(latest_first, attrgetter("session_id")):
-            history = list(rows)
-            version = _scored_version(history)
-            yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
+    query = Score.history(*session_ids).order_by(Score.session, Score.created_at.desc(), Score.id.desc())
+    for _, rows in groupby(query, attrgetter("session_id")):
+        history = list(rows)
+        version = _scored_version(history)
+        yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:

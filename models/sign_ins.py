@@ -152,7 +152,8 @@ class SignInGrant(Model):
                 if not cls.update(queued_at=clock.now()).where(is_unqueued).execute():
                     continue
                 if user := users_with_mailbox(grant.address).first():
-                    outbox.enqueue_sign_in(user, grant.id)
+                    # The link's secret is created when the email is sent.
+                    outbox.enqueue_to_user(user, SIGN_IN, {"grantId": str(grant.id)})
                 else:
                     grant.delete_instance()
         return len(requests)

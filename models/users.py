@@ -12,7 +12,7 @@ import peewee
 
 import errors
 from models.base import Query, clock, db, find_referenced, new_id
-from models.deliveries import Delivery, outbox
+from models.deliveries import PERSON_INVITATION, Delivery, outbox
 from models.idempotency import IdempotentRequest
 from models.orgs import ApiToken, Organization, User
 from models.review.assignments import Assignment
@@ -43,7 +43,8 @@ def add(organization: Organization, actor: ApiToken | None, name: str, email: st
     with db.atomic():
         columns = {"name": name, "email": email, "address": mailbox(email), "role": role}
         user = User.create(organization=organization, invitation_id=new_id(), **columns)
-        outbox.enqueue_person_invitation(user, actor.author.name if actor else None)
+        data = {"invitedBy": actor.author.name if actor else None}
+        outbox.enqueue_to_user(user, PERSON_INVITATION, data, id=user.invitation_id)
     return user
 
 

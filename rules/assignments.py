@@ -13,17 +13,17 @@ def distribute(
     existing: Iterable[tuple[Any, Any]],
     random: Random,
 ) -> list[tuple[Any, Any]]:
-    """Return the new pairs of session and reviewer, until each session has `per_session` reviewers.
+    """Return new pairs of session and reviewer, so that each session has `per_session` reviewers.
 
-    The reviewers with the fewest sessions come first, in random order.
+    Reviewers with the fewest sessions come first, in random order.
 
     existing -- pairs that exist, including those of other reviewers
     """
     taken = set(existing)
     loads, counts = Counter(reviewer for _, reviewer in taken), Counter(session for session, _ in taken)
     pairs: list[tuple[Any, Any]] = []
-    for session in random.sample(sessions, k=len(sessions)):
-        free = [reviewer for reviewer in reviewers if (session, reviewer) not in taken]
+    for session in random.sample(list({*sessions}), k=len({*sessions})):
+        free = [reviewer for reviewer in {*reviewers} if (session, reviewer) not in taken]
         free.sort(key=lambda reviewer: (loads[reviewer], random.random()))
         chosen = free[: max(0, per_session - counts[session])]
         loads.update(chosen)

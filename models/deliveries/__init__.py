@@ -1,11 +1,3 @@
 """Messages to candidates and users, and removals from storage."""
 
-from models.deliveries.table import (
-    ASSIGNMENT,
-    INVITATION,
-    PERSON_INVITATION,
-    REMINDER,
-    REMOVAL,
-    SIGN_IN,
-    Delivery,
-)
+from models.deliveries.table import ASSIGNMENT, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, Delivery

@@ -9,15 +9,7 @@ import peewee
 from errors import NotFailed, NotQueued
 from models import sql
 from models.base import clock
-from models.deliveries.table import (
-    ASSIGNMENT,
-    INVITATION,
-    PERSON_INVITATION,
-    REMINDER,
-    REMOVAL,
-    SIGN_IN,
-    Delivery,
-)
+from models.deliveries.table import INVITATION, REMINDER, REMOVAL, Delivery
 from models.leases import LEASE
 from models.orgs import User
 
@@ -44,23 +36,9 @@ def enqueue_reminder(key: Any, columns: dict[str, Any], **data: Any) -> None:
     Delivery.create(**shared, subject_id=key.id, **columns)
 
 
-def enqueue_person_invitation(user: User, invited_by: str | None) -> None:
-    """Queue a new user's invitation; `invited_by` is the inviter's name, None for the command line."""
-    columns = {"kind": PERSON_INVITATION, "subject_id": user.id, "data": {"invitedBy": invited_by}}
-    ids = {"id": user.invitation_id, "organization": user.organization_id}
-    Delivery.create(**ids, **columns, address=user.address)
-
-
-def enqueue_assignment(user: User, data: dict[str, Any]) -> None:
-    """Queue the email about new assignments; `data` has `count`, `assessmentTitle` and `dueAt`."""
-    columns = {"kind": ASSIGNMENT, "subject_id": user.id, "data": data, "address": user.address}
-    Delivery.create(organization=user.organization_id, **columns)
-
-
-def enqueue_sign_in(user: User, grant_id: Any) -> None:
-    """Queue the email with a sign-in link. The link's secret is created when the email is sent."""
-    data = {"grantId": str(grant_id)}
-    columns = {"kind": SIGN_IN, "subject_id": user.id, "data": data, "address": user.address}
+def enqueue_to_user(user: User, kind: str, data: dict[str, Any], **columns: Any) -> None:
+    """Queue an email to a user; `data` has the values that its sender in delivery/worker/emails.py needs."""
+    columns |= {"kind": kind, "subject_id": user.id, "data": data, "address": user.address}
     Delivery.create(organization=user.organization_id, **columns)
 
 

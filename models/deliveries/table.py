@@ -11,7 +11,7 @@ from models.leases import Leased
 from models.orgs import ApiToken, Organization
 
 INVITATION, REMINDER, REMOVAL = "invitation", "reminder", "removal"
-PERSON_INVITATION, SIGN_IN, ASSIGNMENT = "person_invitation", "sign_in", "assignment"
+TO_USERS = PERSON_INVITATION, SIGN_IN, ASSIGNMENT = "person_invitation", "sign_in", "assignment"
 
 
 class Delivery(Leased, Model):
@@ -61,7 +61,7 @@ class Delivery(Leased, Model):
     @classmethod
     def erase_user(cls, user_id: Any) -> None:
         """Cancel a deleted user's queued messages, and remove their email address and saved emails."""
-        belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_((PERSON_INVITATION, SIGN_IN, ASSIGNMENT))
+        belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_(TO_USERS)
         for message in cls.select().where(belongs_to_user):
             message._remove_saved_email()
         cls.update(state="canceled").where(belongs_to_user, cls.state == "queued").execute()

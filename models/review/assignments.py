@@ -10,7 +10,7 @@ import peewee
 from errors import NoRubric, invalid
 from models.assessments import Assessment
 from models.base import Query, TimestampField, clock, db
-from models.deliveries import outbox
+from models.deliveries import ASSIGNMENT, outbox
 from models.keys import CandidateKey
 from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, User
@@ -42,18 +42,12 @@ class Assignment(ProtectedModel):
 
     @classmethod
     def of(cls, assessment: Assessment) -> Query:
-        """Select an assessment's assignments as dictionaries, with candidate and person, oldest first."""
+        """Select an assessment's assignments with their users, and whether they are `scored`, oldest first."""
         is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
-        query = cls.select(
-            *(cls.id, cls.created_at, cls.due_at, cls.session.alias("session_id")),
-            CandidateKey.id.alias("candidate_id"),
-            *(CandidateKey.candidate_name, CandidateKey.candidate_email, CandidateKey.external_id),
-            *(User.id.alias("person_id"), User.name.alias("person_name")),
-            peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs)).alias("scored"),
-        )
-        query = query.join(Session).join(CandidateKey).switch(cls).join(User)
+        scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs))
+        query = cls.select(cls, User, scored.alias("scored")).join(User).switch(cls).join(Session)
         query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
-        return query.order_by(cls.created_at, cls.id).dicts()
+        return query.order_by(cls.created_at, cls.id)
 
     @classmethod
     def assign(
@@ -82,18 +76,14 @@ class Assignment(ProtectedModel):
             sessions = [session.id for session in _to_score(assessment)]
             text = "No closed session of this assessment without a decision has this id."
             _require_ids("sessionIds", session_ids or [], sessions, text)
-            pairs = distribute(
-                sessions if session_ids is None else list(dict.fromkeys(session_ids)),
-                list(dict.fromkeys(person_ids)),
-                per_session,
-                cls._existing(assessment),
-                random.SystemRandom(),
-            )
+            chosen = sessions if session_ids is None else session_ids
+            existing = cls._existing(assessment)
+            pairs = distribute(chosen, person_ids, per_session, existing, random.SystemRandom())
             shared = {"assigned_by": actor, "due_at": due_at}
             ids = [cls.create(session=session, user=user, **shared).id for session, user in pairs]
             data = {"assessmentTitle": assessment.title, "dueAt": due_at and format_timestamp(due_at)}
             for user_id, count in Counter(user for _, user in pairs).items():
-                outbox.enqueue_assignment(users[user_id], data | {"count": count})
+                outbox.enqueue_to_user(users[user_id], ASSIGNMENT, data | {"count": count})
         return ids
 
     @classmethod

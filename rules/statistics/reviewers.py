@@ -9,31 +9,30 @@ from typing import Any
 from rules.statistics.rounding import round_half_away
 from rules.statistics.scoring import value_range
 
+Scorecard = tuple[Sequence[Mapping[str, Any]], Sequence[tuple[Any, str, int]]]
 
-def compare_reviewers(
-    sessions: Iterable[tuple[Sequence[Mapping[str, Any]], Sequence[tuple[Any, str, int]]]],
-) -> dict[Any, dict[str, Any]]:
-    """Return each reviewer's number of scores, their mean and spread, and the differences from the others' scores.
+
+def compare_reviewers(scorecards: Iterable[Scorecard]) -> dict[Any, dict[str, Any]]:
+    """Return each reviewer's number of scores, mean and spread, and differences from the others, by criterion.
 
     Means, spreads and differences are shares of a criterion's scale, rounded to 3 decimals.
 
-    sessions -- each session's criteria and current scores, as reviewer, criterion key and value
+    scorecards -- each session's criteria, and its current scores as reviewer, criterion key and value
     """
     shares = defaultdict[Any, list[Fraction]](list)
     differences = defaultdict[Any, dict[str, list[Fraction]]](lambda: defaultdict(list))
-    for criteria, scores in sessions:
-        for criterion in criteria:
-            lowest, highest = value_range(criterion)
+    for criteria, scores in scorecards:
+        for key, (lowest, highest) in ((criterion["key"], value_range(criterion)) for criterion in criteria):
             given = {
                 reviewer: Fraction(value - lowest, highest - lowest)
-                for reviewer, key, value in scores
-                if key == criterion["key"]
+                for reviewer, scored_key, value in scores
+                if scored_key == key
             }
             for reviewer, share in given.items():
                 shares[reviewer].append(share)
                 if len(given) > 1:
                     others = (sum(given.values()) - share) / (len(given) - 1)
-                    differences[reviewer][criterion["key"]].append(share - others)
+                    differences[reviewer][key].append(share - others)
     return {
         reviewer: {
             "score_count": len(values),

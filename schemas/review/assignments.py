@@ -1,6 +1,5 @@
 """Assignments of sessions to reviewers."""
 
-from schemas import common
 from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import EXAMPLE_ID, Flag, Id, Integer, ListOf, String
 from schemas.timestamps import Timestamp, TimestampInput
@@ -24,16 +23,12 @@ class NewAssignments(Body):
 
 
 class Assignment(Schema):
-    """A session that a person is to score. Names are null in a blind assessment until the caller has scored it."""
+    """A session that a person is to score."""
 
     id = Id("Unique id.")
     session_id = Id("Session id.")
-    candidate_id = Id("Id of the candidate key.")
-    candidate_name = common.CANDIDATE_NAME
-    candidate_email = common.CANDIDATE_EMAIL
-    external_id = common.EXTERNAL_ID
-    person_id = Id("Id of the person.")
-    person_name = String("Name of the person.", example="Bob Sample")
+    person_id = Id("Id of the person.", attribute="user_id")
+    person_name = String("Name of the person.", attribute="user.name", example="Bob Sample")
     due_at = Timestamp("Due date.", null=True)
     scored = Flag("True once the person has scored every criterion.", example=False)
     created_at = Timestamp("Time of the assignment.")

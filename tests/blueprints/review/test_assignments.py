@@ -130,16 +130,3 @@ def test_unknown_people_and_sessions_are_rejected(app, reviewer, neighbour, path
 def test_an_assessment_without_a_rubric_has_nothing_to_assign(reviewer, organization, people):
     path = f"/v1/assessments/{make_assessment(organization).id}/assignments"
     assert error_of(reviewer.post(path, {"personIds": ids(people)})) == (409, "no_rubric")
-
-
-def test_names_in_a_blind_assessment_are_hidden_until_the_caller_has_scored(
-    app, organization, people, reviewer
-):
-    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id, blind=True)
-    session = make_closed_session(assessment)
-    path = f"/v1/assessments/{assessment.id}/assignments"
-    bob = Caller.person(app, people[1])
-    assert assign(bob, path, people[:1])[0]["candidateName"] is None
-    assert body_of(bob.get(path))["assignments"][0]["candidateName"] is None
-    body_of(bob.put(f"/v1/sessions/{session.id}/scores/quality", {"value": 1}))
-    assert body_of(bob.get(path))["assignments"][0]["candidateName"] == "Alice"
