@@ -3,7 +3,6 @@
 import * as api from "../shared/api.js";
 import { ask, field, toast } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
-import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 /** Open the dialog. Resolves to the new assignments, or null if canceled. */
@@ -22,7 +21,7 @@ export async function assignDialog({ id }) {
     title: t("reviewers.assign"),
     content: [
       h("p", {}, t("reviewers.assignText")),
-      reviewers.length ? h("fieldset", { class: "field" }, h("legend", {}, t("reviewers.people")), h("div", { class: "scroll-list" }, lines)) : emptyState(t("reviewers.emptyTitle"), t("reviewers.noPeople")),
+      reviewers.length ? h("fieldset", { class: "field" }, h("legend", {}, t("reviewers.title")), h("div", { class: "checks" }, lines)) : h("p", { class: "notice" }, t("reviewers.noPeople")),
       h("div", { class: "two" }, field(t("reviewers.perSession"), perSession), field(t("reviewers.due"), due)),
     ],
     action: t("reviewers.assign"),
@@ -32,6 +31,6 @@ export async function assignDialog({ id }) {
       return (await api.post(path, { personIds, perSession: perSession.valueAsNumber, dueAt })).assignments;
     },
   });
-  if (assigned) toast(assigned.length ? t("reviewers.assigned", { n: assigned.length }) : t("reviewers.nothing"));
+  if (assigned) toast(assigned.length ? t("reviewers.added", { n: assigned.length }) : t("reviewers.nothing"));
   return assigned;
 }

@@ -1,7 +1,7 @@
 // Panel with the team's notes on a session.
 
 import * as api from "../shared/api.js";
-import { field, onSubmit, toast, runAction } from "../shared/dialogs.js";
+import { field, onSubmit, runAction } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -10,34 +10,29 @@ import { formatDateTime } from "../shared/time.js";
 /** Build the panel, with a form if the caller can write. */
 export function notesPanel({ sessionId, me, can, signal }) {
   const path = `/v1/sessions/${sessionId}/notes`;
+  const heading = h("h2", { tabindex: "-1" }, t("notes.title"));
   const list = h("div");
-  const reload = () => renderAsync(list, () => api.all(path, "notes", { signal }), render);
+  const reload = () => renderAsync(list, () => api.all(path, "notes", { signal }), (notes) => (notes.length ? h("ul", {}, notes.map(item)) : null));
   reload();
-  return h("section", { class: "panel notes" }, h("h2", { tabindex: "-1" }, t("notes.title")), h("p", { class: "quiet" }, t("notes.hint")), list, can("write") && form());
-
-  function render(notes) {
-    if (!notes.length) return h("p", { class: "quiet" }, t("notes.none"));
-    return h("ul", {}, notes.map(item));
-  }
+  return h("section", { class: "panel notes" }, heading, h("p", { class: "quiet" }, t("notes.hint")), list, can("write") && form());
 
   function item({ id, author, text, createdAt }) {
     const remove = async () => {
       await api.remove(`${path}/${id}`);
-      toast(t("notes.deleted"));
       await reload();
-      list.parentElement.querySelector("h2").focus();
+      heading.focus();
     };
     const canDelete = can("admin") || (can("write") && author.id === api.callerId(me));
-    const onclick = ({ currentTarget }) => runAction(currentTarget, remove);
-    const button = canDelete && h("button", { type: "button", class: "link", "aria-label": t("notes.deleteOf", { name: author.name }), onclick }, t("common.delete"));
-    return h("li", {}, h("p", { class: "quiet" }, `${author.name} · ${formatDateTime(createdAt)} `, button), h("p", { class: "note-text untrusted" }, text));
+    const label = t("notes.deleteOf", { name: author.name });
+    const button = h("button", { type: "button", class: "link", "aria-label": label, onclick: ({ currentTarget }) => runAction(currentTarget, remove) }, t("common.delete"));
+    return h("li", {}, h("p", { class: "quiet" }, `${author.name} · ${formatDateTime(createdAt)} `, canDelete && button), h("p", { class: "note-text" }, text));
   }
 
   function form() {
     const text = h("textarea", { name: "text", rows: 3, maxlength: 10_000, required: true });
     const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
     const submit = h("button", { type: "submit", class: "secondary" }, t("notes.add"));
-    const element = h("form", {}, field(t("notes.label"), text), message, h("div", { class: "actions" }, submit));
+    const element = h("form", {}, field(t("notes.label"), text), message, submit);
     const save = async () => {
       await api.post(path, { text: text.value });
       element.reset();

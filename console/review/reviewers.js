@@ -1,9 +1,8 @@
-// An assessment's reviewers: assignments, and how strictly each of them scores.
+// An assessment's reviewers: their assignments, and a comparison of their scores.
 
 import * as api from "../shared/api.js";
 import { runAction, toast } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
-import { candidateName } from "../shared/names.js";
 import { formatShare } from "../shared/numbers.js";
 import { emptyState, renderPageAsync } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
@@ -13,86 +12,80 @@ import { assignDialog } from "./assign.js";
 
 export async function show(main, params, context) {
   const path = `/v1/assessments/${params.assessmentId}`;
-  const { signal, setTitle, can } = context;
+  const { signal, can, setTitle } = context;
   setTitle(t("reviewers.title"));
-  const reload = async () => {
-    await show(main, params, context);
-    main.querySelector("h1").focus();
-  };
   const load = () => Promise.all([api.get(path, { signal }), api.get(`${path}/reviewers`, { signal }), api.all(`${path}/assignments`, "assignments", { signal })]);
-  await renderPageAsync(main, t("reviewers.title"), load, ([{ assessment }, { reviewers }, assignments]) => {
-    const assign = async () => (await assignDialog(assessment)) && reload();
-    const assignButton = () => can("write") && h("button", { type: "button", class: "primary", onclick: ({ currentTarget }) => runAction(currentTarget, assign) }, t("reviewers.assign"));
-    const isEmpty = !reviewers.length && !assignments.length;
-    return [
-      h("p", { class: "trail" }, h("a", { href: `#/assessments/${assessment.id}` }, assessment.title)),
-      h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, t("reviewers.title")), h("div", { class: "actions" }, !isEmpty && assignButton())),
-      isEmpty && emptyState(t("reviewers.emptyTitle"), t("reviewers.empty"), assignButton()),
-      !isEmpty && [h("p", { class: "quiet" }, t("reviewers.text")), statisticsTable(reviewers, assignments)],
-      assignments.length > 0 && [h("h2", {}, t("reviewers.assignments")), assignmentsTable(assignments, assessment, { can, reload })],
-    ];
-  });
-}
-
-function statisticsTable(reviewers, assignments) {
-  const rows = new Map(reviewers.map((row) => [row.reviewer.id, { name: row.reviewer.name, ...row, assigned: [] }]));
-  for (const assignment of assignments) {
-    const { personId: id, personName: name } = assignment;
-    if (!rows.has(id)) rows.set(id, { name, scoreCount: 0, mean: null, spread: null, criteria: [], assigned: [] });
-    rows.get(id).assigned.push(assignment);
-  }
-  const criteria = new Map(reviewers.flatMap((row) => row.criteria.map(({ key, title }) => [key, title])));
-  const column = (name, value, options) => ({ name, label: t(`reviewers.${name}`), value, sortable: true, ...options });
-  const share = (name, hint) => column(name, (row) => row[name], { render: (row) => (row[name] === null ? t("common.none") : percent(row[name])), numeric: true, hint });
-  const columns = [
-    column("reviewer", ({ name }) => name),
-    column("progress", ({ assigned }) => assigned.length, {
-      render: ({ assigned }) => (assigned.length ? t("reviewers.progressValue", { n: assigned.length, scored: assigned.filter(({ scored }) => scored).length }) : t("common.none")),
+  /** Build a button that reloads the page unless `run` returns null. */
+  const button = (name, label, run) => {
+    const runAndReload = async () => {
+      if ((await run()) === null) return;
+      await show(main, params, context);
+      main.querySelector("h1").focus();
+    };
+    return can("write") && h("button", { type: "button", class: name, onclick: ({ currentTarget }) => runAction(currentTarget, runAndReload) }, label);
+  };
+  await renderPageAsync(main, t("reviewers.title"), load, ([{ assessment }, { reviewers }, assignments]) => [
+    h("p", { class: "trail" }, h("a", { href: `#/assessments/${assessment.id}` }, assessment.title)),
+    h(
+      "div",
+      { class: "page-head" },
+      h("div", {}, h("h1", { tabindex: "-1" }, t("reviewers.title")), h("p", { class: "quiet" }, t("reviewers.text"))),
+      h("div", { class: "actions" }, button("primary", t("reviewers.assign"), () => assignDialog(assessment))),
+    ),
+    dataTable({
+      caption: t("reviewers.title"),
+      columns: columns(button),
+      rows: mergeRows(reviewers, assignments),
+      sort: { name: "reviewer", order: "asc" },
+      count: (n) => t("reviewers.count", { n }),
+      empty: emptyState(t("reviewers.emptyTitle"), t("reviewers.empty")),
     }),
+  ]);
+}
+
+/** Return a row for each person with scores or assignments. */
+function mergeRows(reviewers, assignments) {
+  const rows = new Map(reviewers.map((row) => [row.reviewer.id, { ...row, name: row.reviewer.name, assigned: [] }]));
+  for (const { personId, personName: name, ...assignment } of assignments) {
+    if (!rows.has(personId)) rows.set(personId, { name, scoreCount: 0, mean: null, spread: null, criteria: [], assigned: [] });
+    rows.get(personId).assigned.push(assignment);
+  }
+  return [...rows.values()];
+}
+
+const percent = (value) => (value === null ? t("common.none") : formatShare(Math.round(value * 100), 100));
+
+function columns(button) {
+  const column = (name, value, options) => ({ name, label: t(`reviewers.${name}`), value, sortable: true, ...options });
+  return [
+    column("reviewer", ({ name }) => name),
+    column("assigned", ({ assigned }) => assigned.length, { render: (row) => assignedCell(row, button) }),
     column("scores", ({ scoreCount }) => scoreCount, { numeric: true }),
-    share("mean"),
-    share("spread", t("reviewers.spreadHint")),
-    ...[...criteria].map(([key, label]) => ({ name: `criterion ${key}`, label, value: (row) => find(row, key)?.difference ?? null, render: (row) => difference(find(row, key)), sortable: true, numeric: true })),
+    column("mean", ({ mean }) => mean, { render: ({ mean }) => percent(mean), numeric: true }),
+    column("spread", ({ spread }) => spread, { render: ({ spread }) => percent(spread), numeric: true }),
+    column("differences", () => null, { render: differences, sortable: false }),
   ];
-  return dataTable({ caption: t("reviewers.title"), columns, rows: [...rows.values()], sort: { name: "reviewer", order: "asc" }, count: (n) => t("reviewers.count", { n }) });
 }
 
-const find = ({ criteria }, key) => criteria.find((criterion) => criterion.key === key);
-const percent = (value) => formatShare(Math.round(value * 100), 100);
-
-/** Build a difference such as `+12 %`, and the number of sessions that it is based on. */
-function difference(criterion) {
-  if (!criterion) return t("common.none");
-  const sign = criterion.difference > 0 ? "+" : criterion.difference < 0 ? "−" : "";
-  return [`${sign}${percent(Math.abs(criterion.difference))}`, h("div", { class: "quiet" }, t("reviewers.compared", { n: criterion.comparedCount }))];
-}
-
-function assignmentsTable(assignments, assessment, { can, reload }) {
-  const name = (row) => candidateName(row, assessment);
-  const state = ({ scored, dueAt }) => t(`reviewers.${scored ? "scored" : dueAt && new Date(dueAt) < Date.now() ? "overdue" : "open"}`);
-  const remove = async (row) => {
-    await api.remove(`/v1/assignments/${row.id}`);
-    toast(t("reviewers.removed", { name: name(row), reviewer: row.personName }));
-    await reload();
-  };
-  const button = (row) => {
-    const label = t("reviewers.removeOf", { name: name(row), reviewer: row.personName });
-    return h("button", { type: "button", class: "link", "aria-label": label, onclick: ({ currentTarget }) => runAction(currentTarget, () => remove(row)) }, t("reviewers.remove"));
-  };
-  const columns = [
-    { name: "candidate", label: t("reviewers.candidate"), value: name, sortable: true },
-    { name: "reviewer", label: t("reviewers.reviewer"), value: ({ personName }) => personName, sortable: true },
-    { name: "due", label: t("reviewers.dueOn"), value: ({ dueAt }) => dueAt, render: ({ dueAt }) => (dueAt ? formatDay(dueAt) : t("common.none")), sortable: true },
-    { name: "state", label: t("reviewers.state"), value: state, sortable: true },
-    can("write") && { name: "actions", label: t("common.actions"), value: () => null, render: (row) => !row.scored && button(row) },
-  ].filter(Boolean);
-  return dataTable({
-    caption: t("reviewers.assignments"),
-    columns,
-    rows: assignments,
-    rowId: ({ id }) => id,
-    rowHref: ({ sessionId }) => `#/sessions/${sessionId}`,
-    sort: { name: "reviewer", order: "asc" },
-    count: (n) => t("reviewers.assignmentCount", { n }),
+/** List the criteria on which the reviewer differs from the others, the largest difference first. */
+function differences({ criteria }) {
+  const sorted = criteria.filter(({ difference }) => difference).sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  return sorted.map(({ title, difference, comparedCount: n }) => {
+    const share = percent(Math.abs(difference));
+    return h("div", {}, t(difference > 0 ? "reviewers.higher" : "reviewers.lower", { title, share }), " ", h("span", { class: "quiet" }, t("reviewers.compared", { n })));
   });
+}
+
+function assignedCell({ name, assigned }, button) {
+  const open = assigned.filter(({ scored }) => !scored);
+  const due = open.map(({ dueAt }) => dueAt).filter(Boolean).sort()[0];
+  const remove = async () => {
+    for (const { id } of open) await api.remove(`/v1/assignments/${id}`);
+    toast(t("reviewers.removed", { n: open.length, name }));
+  };
+  return [
+    assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.length - open.length }),
+    due && h("div", { class: "quiet" }, t("reviewers.dueOn", { time: formatDay(due) })),
+    open.length > 0 && h("div", {}, button("link", [t("reviewers.remove"), h("span", { class: "visually-hidden" }, `: ${name}`)], remove)),
+  ];
 }

@@ -2,16 +2,16 @@
 
 import * as api from "../shared/api.js";
 import { rubricFields } from "../assessment/rubric_form.js";
-import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
+import { confirm, onSubmit, toast } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
 import { renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 export async function show(main, { rubricId }, context) {
-  const title = t("rubrics.new");
-  context.setTitle(rubricId ? t("rubrics.title") : title);
-  await renderPageAsync(main, rubricId ? t("rubrics.title") : title, () => (rubricId ? load(rubricId, context.signal) : {}), ({ rubric, etag }) => {
-    if (rubric) context.setTitle(rubric.name);
+  const title = t(rubricId ? "rubrics.title" : "rubrics.new");
+  context.setTitle(title);
+  await renderPageAsync(main, title, () => load(rubricId, context.signal), ({ rubric, etag }) => {
+    context.setTitle(rubric?.name ?? title);
     return [
       h("p", { class: "trail" }, h("a", { href: "#/rubrics" }, t("rubrics.title"))),
       h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, rubric?.name ?? title)),
@@ -21,43 +21,31 @@ export async function show(main, { rubricId }, context) {
 }
 
 async function load(rubricId, signal) {
+  if (!rubricId) return {};
   const response = await api.request("GET", `/v1/rubrics/${rubricId}`, { signal });
-  const { rubric } = await api.read(() => response.json(), signal);
-  return { rubric, etag: response.headers.get("ETag") };
+  return { ...(await api.read(() => response.json(), signal)), etag: response.headers.get("ETag") };
 }
 
 function rubricForm(rubric, etag, { can, go }) {
   const { nodes, read } = rubricFields(rubric);
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, rubric ? t("rubrics.save", { n: rubric.version + 1 }) : t("rubric.create"));
-  const archiveButton = rubric && h("button", { type: "button", class: "secondary", onclick: archive }, t("rubrics.archive"));
-  const form = h(
-    "form",
-    { class: "rubric-form" },
-    rubric && h("p", { class: "quiet" }, t("rubrics.versionHint", { n: rubric.version })),
-    h("fieldset", { disabled: !can("write") }, nodes),
-    message,
-    can("write") && h("div", { class: "actions form-end" }, submit, archiveButton),
-  );
-  onSubmit(form, { submit, message, save, onError });
+  const actions = h("div", { class: "actions form-end" }, submit, rubric && h("button", { type: "button", class: "secondary", onclick: archive }, t("rubrics.archive")));
+  const hint = rubric && h("p", { class: "quiet" }, t("rubrics.hint", { n: rubric.version }));
+  const form = h("form", { class: "rubric-form" }, hint, h("fieldset", { disabled: !can("write") }, nodes), message, can("write") && actions);
+  onSubmit(form, { submit, message, save });
   return form;
 
   async function save() {
     const headers = { "If-Match": etag };
     const { rubric: saved } = rubric ? await api.patch(`/v1/rubrics/${rubric.id}`, read(), { headers }) : await api.post("/v1/rubrics", read());
-    toast(t(rubric ? "rubrics.saved" : "rubrics.created", saved));
+    toast(t("rubrics.saved", saved));
     go("/rubrics");
-  }
-
-  function onError(error) {
-    showErrors(form, message, error);
-    if (error.status === 412) message.append(h("p", {}, t("rubrics.conflict")));
   }
 
   async function archive() {
     const run = () => api.remove(`/v1/rubrics/${rubric.id}`);
-    const title = t("rubrics.archiveTitle", rubric);
-    if (!(await confirm({ title, text: t("rubrics.archiveText"), action: t("rubrics.archive"), run }))) return;
+    if (!(await confirm({ title: t("rubrics.archiveTitle", rubric), text: t("rubrics.archiveText"), action: t("rubrics.archive"), run }))) return;
     toast(t("rubrics.archived", rubric));
     go("/rubrics");
   }
