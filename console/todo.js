@@ -19,9 +19,9 @@ const LISTS = [
   {
     name: "unscored",
     href: ({ sessionId }) => `#/sessions/${sessionId}`,
-    detail: ({ erasureRequestedAt, assigned, dueAt }) =>
-      [assigned && (dueAt ? t("todo.due", { time: formatDay(dueAt) }) : t("todo.assigned")), erasureRequestedAt && t("todo.requestedErasure")].filter(Boolean).join(" "),
-    time: ({ closedAt }) => ["todo.closed", closedAt],
+    subtitle: ({ assessmentTitle, assigned }) => (assigned ? `${assessmentTitle} · ${t("todo.assigned")}` : assessmentTitle),
+    detail: ({ erasureRequestedAt }) => erasureRequestedAt && t("todo.requestedErasure"),
+    time: ({ closedAt, dueAt }) => (dueAt ? ["todo.due", dueAt] : ["todo.closed", closedAt]),
     actions: (entry) => [link(`#/sessions/${entry.sessionId}/score`, t("todo.score"), entryName(entry))],
   },
   {

@@ -16,13 +16,13 @@ export async function show(main, params, context) {
   setTitle(t("reviewers.title"));
   const load = () => Promise.all([api.get(path, { signal }), api.get(`${path}/reviewers`, { signal }), api.all(`${path}/assignments`, "assignments", { signal })]);
   /** Build a button that reloads the page unless `run` returns null. */
-  const button = (name, label, run) => {
-    const runAndReload = async () => {
-      if ((await run()) === null) return;
+  const button = (name, label, run, subject) => {
+    const onclick = async ({ currentTarget }) => {
+      if ((await run(currentTarget)) === null) return;
       await show(main, params, context);
       main.querySelector("h1").focus();
     };
-    return can("write") && h("button", { type: "button", class: name, onclick: ({ currentTarget }) => runAction(currentTarget, runAndReload) }, label);
+    return can("write") && h("button", { type: "button", class: name, "aria-label": subject ? `${label}: ${subject}` : null, onclick }, label);
   };
   await renderPageAsync(main, t("reviewers.title"), load, ([{ assessment }, { reviewers }, assignments]) => [
     h("p", { class: "trail" }, h("a", { href: `#/assessments/${assessment.id}` }, assessment.title)),
@@ -53,7 +53,7 @@ function mergeRows(reviewers, assignments) {
   return [...rows.values()];
 }
 
-const percent = (value) => (value === null ? t("common.none") : formatShare(Math.round(value * 100), 100));
+const percent = (value) => (value === null ? t("metrics.none") : formatShare(Math.round(value * 100), 100));
 
 function columns(button) {
   const column = (name, value, options) => ({ name, label: t(`reviewers.${name}`), value, sortable: true, ...options });
@@ -79,13 +79,14 @@ function differences({ criteria }) {
 function assignedCell({ name, assigned }, button) {
   const open = assigned.filter(({ scored }) => !scored);
   const due = open.map(({ dueAt }) => dueAt).filter(Boolean).sort()[0];
-  const remove = async () => {
-    for (const { id } of open) await api.remove(`/v1/assignments/${id}`);
-    toast(t("reviewers.removed", { n: open.length, name }));
-  };
+  const remove = (target) =>
+    runAction(target, async () => {
+      for (const { id } of open) await api.remove(`/v1/assignments/${id}`);
+      toast(t("reviewers.removed", { n: open.length, name }));
+    });
   return [
     assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.length - open.length }),
     due && h("div", { class: "quiet" }, t("reviewers.dueOn", { time: formatDay(due) })),
-    open.length > 0 && h("div", {}, button("link", [t("reviewers.remove"), h("span", { class: "visually-hidden" }, `: ${name}`)], remove)),
+    open.length > 0 && h("div", {}, button("link", t("reviewers.remove"), remove, name)),
   ];
 }

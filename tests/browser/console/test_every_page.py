@@ -23,6 +23,8 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     "task": lambda org: f"/assessments/{org.assessment['id']}/task",
     "board": lambda org: f"/assessments/{org.assessment['id']}",
     "board without candidates": lambda org: f"/assessments/{org.empty_assessment['id']}",
+    "reviewers": lambda org: f"/assessments/{org.assessment['id']}/reviewers",
+    "reviewers without scores": lambda org: f"/assessments/{org.empty_assessment['id']}/reviewers",
     "session": lambda org: f"/sessions/{org.sessions['hostile']}",
     "tampered session": lambda org: f"/sessions/{org.sessions['tampered']}",
     "running session": lambda org: f"/sessions/{org.sessions['running']}",
@@ -33,6 +35,9 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     "interview guide": lambda org: f"/sessions/{org.sessions['hostile']}/guide",
     "compare": lambda org: f"/compare/{org.sessions['hostile']}/{org.sessions['disputed']}",
     "to do": lambda org: "/todo",
+    "rubrics": lambda org: "/rubrics",
+    "new rubric": lambda org: "/rubrics/new",
+    "rubric": lambda org: f"/rubrics/{org.assessment['rubricId']}",
     **{
         f"organization: {part}": lambda org, part=part: f"/organization/{part}"
         for part in ("people", "tokens", "webhooks", "candidates", "retention", "audit", "usage")
@@ -45,6 +50,7 @@ EMPTY = [
     "assessments",
     "new assessment",
     "to do",
+    "rubrics",
     *(name for name in PAGES if name.startswith("organization")),
 ]
 

@@ -45,7 +45,7 @@ def test_the_navigation_shows_the_pages_and_the_organization(open_console, team)
     visit = open_console(team)
     assert visit.heading() == "Assessments"
     links = visit.page.locator("nav a").all_inner_texts()
-    assert links == ["Assessments", "To do", "Organization"]
+    assert links == ["Assessments", "Candidates", "To do", "Rubrics", "Organization"]
     help_link = visit.page.get_by_role("link", name="Help")
     assert help_link.get_attribute("href").endswith("/docs/hiring-teams.md#assessments")
     assert visit.shows("Northwind Traders")
