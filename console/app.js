@@ -46,7 +46,7 @@ let me = null;
 let pageController = new AbortController();
 const signedIn = new BroadcastChannel("proofstone.signedIn");
 let hasNavigated = false;
-let toScore = 0;
+const toScore = h("span", { class: "count", hidden: true });
 
 /** Parse the path and the query after the `#`. */
 function currentRoute() {
@@ -76,12 +76,13 @@ function can(scope) {
 function showFrame() {
   const { path } = currentRoute();
   const links = NAVIGATION.map(([to, label, pages]) =>
-    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(label), to === "/todo" && toScoreCount()),
+    h("a", { href: `#${to}`, "aria-current": pages.test(path) ? (path === to ? "page" : "true") : null }, t(label), to === "/todo" && [" ", toScore]),
   );
   const navigation = document.querySelector("[data-navigation]");
   navigation.setAttribute("aria-label", t("navigation.label"));
   fill(navigation, links);
   navigation.hidden = !me;
+  if (!me) toScore.hidden = true;
   const account = document.querySelector("[data-who]");
   account.hidden = !me;
   if (!me) return;
@@ -90,14 +91,13 @@ function showFrame() {
   fill(account, helpLink(matchPage(path)?.section), h("span", { class: "quiet" }, `${name} · ${me.orgName}`), signOut);
 }
 
-const toScoreCount = () => toScore > 0 && [" ", h("span", { class: "count" }, toScore, h("span", { class: "visually-hidden" }, ` ${t("navigation.toScore")}`))];
-
-/** Update the number of sessions to score: the assigned ones, or all without assignments. The page does not need it. */
-async function updateToScore(signal) {
+/** Show the number of sessions to score: the assigned ones, or all without assignments. */
+async function showToScore(signal) {
   if (!can("write")) return;
   const { unscored } = await api.get("/v1/todo", { query: { limit: 1 }, signal });
-  toScore = unscored.assignedCount || unscored.count;
-  if (!signal.aborted) showFrame();
+  const count = unscored.assignedCount || unscored.count;
+  fill(toScore, count, h("span", { class: "visually-hidden" }, ` ${t("navigation.toScore")}`));
+  toScore.hidden = !count;
 }
 
 /** Link to the page's section in the guide. */
@@ -175,7 +175,7 @@ async function show() {
     const rendering = page.show(main, route.params, { me, can, signal, query, go, setTitle });
     focusHeading();
     await rendering;
-    updateToScore(signal).catch(() => {});
+    showToScore(signal).catch(() => {}); // The page works without it.
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     if (!(error instanceof api.ApiError)) console.error(error);

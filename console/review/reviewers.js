@@ -69,7 +69,7 @@ function columns(button) {
 
 /** List the criteria on which the reviewer differs from the others, the largest difference first. */
 function differences({ criteria }) {
-  const sorted = criteria.filter(({ difference }) => difference).sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  const sorted = criteria.filter(({ difference }) => Math.round(difference * 100)).sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
   return sorted.map(({ title, difference, comparedCount: n }) => {
     const share = percent(Math.abs(difference));
     return h("div", {}, t(difference > 0 ? "reviewers.higher" : "reviewers.lower", { title, share }), " ", h("span", { class: "quiet" }, t("reviewers.compared", { n })));

@@ -73,14 +73,14 @@ class Assignment(ProtectedModel):
             assessment.organization.lock()
             users = {user.id: user for user in User.of(assessment.organization_id) if user.can_score}
             _require_ids("personIds", person_ids, users, "No active person who can score has this id.")
-            sessions = [session.id for session in _to_score(assessment)]
+            sessions = {session.id: session for session in _to_score(assessment)}
             text = "No closed session of this assessment without a decision has this id."
             _require_ids("sessionIds", session_ids or [], sessions, text)
-            chosen = sessions if session_ids is None else session_ids
+            chosen = list(sessions) if session_ids is None else session_ids
             existing = cls._existing(assessment)
             pairs = distribute(chosen, person_ids, per_session, existing, random.SystemRandom())
             shared = {"assigned_by": actor, "due_at": due_at}
-            ids = [cls.create(session=session, user=user, **shared).id for session, user in pairs]
+            ids = [cls.create(session=sessions[session], user=user, **shared).id for session, user in pairs]
             data = {"assessmentTitle": assessment.title, "dueAt": due_at and format_timestamp(due_at)}
             for user_id, count in Counter(user for _, user in pairs).items():
                 outbox.enqueue_to_user(users[user_id], ASSIGNMENT, data | {"count": count})
@@ -89,7 +89,7 @@ class Assignment(ProtectedModel):
     @classmethod
     def _existing(cls, assessment: Assessment) -> set[tuple[Any, Any]]:
         """Return the pairs of session and user that are assigned or scored."""
-        sessions = _to_score(assessment)
+        sessions = _to_score(assessment).select(Session.id)
         assigned = cls.select().where(cls.session.in_(sessions), cls.removed_at.is_null())
         scored = CompletedScoring.select().where(CompletedScoring.session.in_(sessions))
         return {(row.session_id, row.user_id) for row in (*assigned, *scored)}
@@ -103,8 +103,9 @@ class Assignment(ProtectedModel):
 def _to_score(assessment: Assessment) -> Query:
     """Select an assessment's closed sessions without a decision."""
     is_closed = Session.closed_at.is_null(False) | (Session.closes_at <= clock.now())
-    query = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment, is_closed)
-    return query.where(CandidateKey.decision == "undecided", CandidateKey.erased_at.is_null())
+    query = Session.select(Session.id, Session.organization, Session.key).join(CandidateKey)
+    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null()
+    return query.where(Session.assessment == assessment, is_closed, is_undecided)
 
 
 def _require_ids(field: str, ids: list[Any], known: Any, message: str) -> None:

@@ -10,6 +10,13 @@ from tests.live.cast import Candidate, invite
 EMAILS = ["ann@example.com", "ben@example.com", "cem@example.com"]
 
 
+SHOW_NOTES = """async (sessionId) => {
+  const { notesPanel } = await import("/console/review/notes.js");
+  const { me } = await (await fetch("/v1/sign-in", { headers: { "X-Proofstone-Console": "1" } })).json();
+  document.querySelector("main").append(notesPanel({ sessionId, me, can: (scope) => scope !== "admin" }));
+}"""
+
+
 @pytest.fixture
 def sessions(site, team, assessment):
     """The ids of three completed sessions."""
@@ -51,6 +58,24 @@ def test_sessions_are_assigned_on_the_board_and_counted_in_the_navigation(
     assert visit.is_clean()
 
 
+def test_notes_are_added_and_deleted(open_console, team, bob, sessions):
+    team.post(f"/v1/sessions/{sessions[0]}/notes", {"text": "Ask about <b>retries</b>."})
+    visit = open_console(bob, "/assessments").settle()
+    visit.page.evaluate(SHOW_NOTES, sessions[0])
+    assert visit.shows("Ask about <b>retries</b>.")
+    note = visit.page.get_by_label("New note")
+    note.fill("She explained it well.")
+    visit.page.get_by_role("button", name="Add note").press("Enter")
+    visit.page.get_by_role("button", name="Delete the note by Bob").wait_for()
+    assert visit.page.get_by_role("button", name="Delete the note by").count() == 1
+    assert note.input_value() == ""
+    check(visit)
+    visit.page.get_by_role("button", name="Delete the note by Bob").click()
+    visit.page.get_by_text("She explained it well.").wait_for(state="detached")
+    assert visit.page.evaluate("document.activeElement.textContent") == "Notes"
+    assert visit.is_clean()
+
+
 def test_a_rubric_is_created_changed_and_archived(open_console, team, assessment):
     visit = open_console(team, "/rubrics").settle()
     assert visit.shows("No rubrics yet")
@@ -84,7 +109,9 @@ def test_a_rubric_is_created_changed_and_archived(open_console, team, assessment
 
 
 def test_values_and_texts_of_unchanged_levels_stay(open_console, team):
-    levels = [{"value": value, "label": f"Level {value}: fair", "description": "A\nB"} for value in (0, 5, 10)]
+    levels = [
+        {"value": value, "label": f"Level {value}: fair", "description": "A\nB"} for value in (0, 5, 10)
+    ]
     criteria = [{"key": "speed", "title": "Speed", "weight": 0.05, "levels": levels}]
     rubric = team.post("/v1/rubrics", {"name": "Old", "criteria": criteria})["rubric"]
     visit = open_console(team, f"/rubrics/{rubric['id']}").settle()
