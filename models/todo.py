@@ -102,7 +102,7 @@ def _unscored(reviewer: ApiToken) -> Query:
     query = _undecided(reviewer).where(is_closed, A.rubric.is_null(False))
     query = query.where(~peewee.fn.EXISTS(scores.select_scoring(reviewer, S.id)))
     is_assigned = (M.session == S.id) & (M.user == reviewer.user_id) & M.removed_at.is_null()
-    assigned = M.id.is_null(False).alias("assigned")
+    assigned = M.id.is_null(False).converter(bool).alias("assigned")
     query = query.select_extend(assigned, M.due_at, peewee.fn.COUNT(M.id).over().alias("assigned_total"))
     query = query.join(M, peewee.JOIN.LEFT_OUTER, on=is_assigned)
     order = (K.erasure_requested_at.is_null(False), M.id.is_null(), M.due_at.is_null(), M.due_at)

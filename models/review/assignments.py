@@ -44,7 +44,9 @@ class Assignment(ProtectedModel):
     def of(cls, assessment: Assessment) -> Query:
         """Select an assessment's assignments with their users, and whether they are `scored`, oldest first."""
         is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
-        scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs))
+        scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs)).converter(
+            bool
+        )
         query = cls.select(cls, User, scored.alias("scored")).join(User).switch(cls).join(Session)
         query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
         return query.order_by(cls.created_at, cls.id)

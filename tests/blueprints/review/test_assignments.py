@@ -83,7 +83,7 @@ def test_assigned_sessions_come_first_in_the_to_do_list(app, reviewer, path, peo
     assign(reviewer, path, people[:1], sessionIds=ids([second]))
     assign(reviewer, path, people[:1], sessionIds=ids([third]), dueAt=due_at)
     todo = to_score(app, people[0])
-    entries = [(entry["sessionId"], entry["assigned"], entry["dueAt"]) for entry in todo["entries"]]
+    entries = [(entry["sessionId"], entry["assigned"] is True, entry["dueAt"]) for entry in todo["entries"]]
     assert entries == [
         (str(third.id), True, due_at),
         (str(second.id), True, None),
