@@ -94,6 +94,7 @@ WITH_KEY = {
 WITH_SCORES = {
     "GET /v1/assessments/<assessment_id>/results",
     "GET /v1/assessments/<assessment_id>/results/export",
+    "GET /v1/assessments/<assessment_id>/reviewers",
     "GET /v1/events",
     "GET /v1/sessions/<session_id>/scores",
     "GET /v1/webhooks/<webhook_id>/deliveries",
