@@ -8,7 +8,7 @@ import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
 import { emptyState, renderAsync } from "./shared/states.js";
 import { t } from "./shared/texts.js";
-import { formatDay, formatRelative } from "./shared/time.js";
+import { formatRelative } from "./shared/time.js";
 
 const INITIAL_ENTRIES = 10;
 const MAX_ENTRIES = 200;
