@@ -27,6 +27,7 @@ API_BLUEPRINTS = (
     "blueprints.cohort_stats",
     "blueprints.sessions",
     "blueprints.results",
+    "blueprints.review.compliance",
     "blueprints.invitations",
     "blueprints.timeline",
     "blueprints.integrity",

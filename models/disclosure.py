@@ -27,14 +27,16 @@ def for_organization(organization: Any, *, has_client: bool) -> dict[str, Any]:
     """
     texts, additions = _texts(), organization.disclosure_additions or {}
     lists = {name: list(texts[name]) for name in LISTS}
-    lists["data_use"].append(_retention(texts["retention"], organization.retention_days))
+    lists["data_use"].append(retention_text(organization.retention_days))
     for further in (texts["client"] if has_client else {}, additions):
         lists = {name: items + further.get(name, []) for name, items in lists.items()}
     fields = lists | {"version": f"{texts['version']}+{_hash(lists)[:8]}", "channels": texts["channels"]}
     return fields | {"hash": _hash(fields)}
 
 
-def _retention(texts: dict[str, str], days: int | None) -> str:
+def retention_text(days: int | None) -> str:
+    """Return the disclosure's line about the retention period."""
+    texts = _texts()["retention"]
     if days is None:
         return texts["unlimited"]
     return texts["limited"].format(period="1 day" if days == 1 else f"{days} days")

@@ -1,0 +1,114 @@
+// An assessment's compliance report, with selection rates by group.
+
+import * as api from "../shared/api.js";
+import { field, onSubmit, runAction } from "../shared/dialogs.js";
+import { fill, h, pairs } from "../shared/dom.js";
+import { candidateName } from "../shared/names.js";
+import { formatNumber, formatShare, numberOrDash } from "../shared/numbers.js";
+import { renderPageAsync } from "../shared/states.js";
+import { dataTable } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatDateTime } from "../shared/time.js";
+
+const NUMBERS = ["candidates", "count", "decided", "selected", "rate", "impactRatio", "pValue", "rejectedShare", "selectedShare"];
+
+export async function show(main, { assessmentId }, { signal, setTitle }) {
+  setTitle(t("compliance.title"));
+  const path = `/v1/assessments/${assessmentId}`;
+  const load = () =>
+    Promise.all([
+      api.get(`${path}/compliance`, { signal }),
+      api.get(path, { signal }),
+      api.all("/v1/candidates", "candidates", { query: { assessmentId }, signal }),
+    ]);
+  await renderPageAsync(main, t("compliance.title"), load, ([{ compliance }, { assessment }, candidates]) => {
+    setTitle(`${t("compliance.title")} · ${assessment.title}`);
+    return [head(path, assessment), sections(compliance, assessment, candidates), groups(path)];
+  });
+}
+
+function head(path, { id, title }) {
+  const download = ({ currentTarget }) => runAction(currentTarget, () => api.download(`${path}/compliance/export`, { name: "compliance.csv" }));
+  return [
+    h("p", { class: "trail no-print" }, h("a", { href: `#/assessments/${id}` }, title)),
+    h(
+      "div",
+      { class: "page-head" },
+      h("div", {}, h("h1", { tabindex: "-1" }, t("compliance.title")), h("p", { class: "quiet" }, t("compliance.hint", { title, time: formatDateTime(new Date()) }))),
+      h("div", { class: "actions no-print" }, h("button", { type: "button", class: "secondary", onclick: download }, t("compliance.export")), h("button", { type: "button", class: "primary", onclick: () => print() }, t("print.print"))),
+    ),
+  ];
+}
+
+function sections(report, assessment, candidates) {
+  const byId = new Map(candidates.map((candidate) => [candidate.id, candidate]));
+  const name = (id) => {
+    const { sessionId, ...candidate } = byId.get(id) ?? { id };
+    return h("a", { href: sessionId ? `#/sessions/${sessionId}` : `#/assessments/${assessment.id}` }, candidateName(candidate, assessment));
+  };
+  const counts = (group, values) => pairs(Object.entries(values).map(([key, n]) => [t(`compliance.${group}.${key}`), formatNumber(n)]));
+  return [
+    section("decisions", counts("counts", report.decisions), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
+    section("inconsistencies", table("inconsistencies", report.inconsistencies, ["rejectedId", "rejectedShare", "selectedId", "selectedShare"], name)),
+    section("independence", counts("scores", report.scores)),
+    section("access", table("access", report.access, ["actorName", "actorKind", "action", "count", "lastAt"])),
+    section("erasures", counts("erasureCounts", report.erasures), table("dueErasures", report.dueErasures, ["date", "candidates"])),
+    section(
+      "retention",
+      h("blockquote", {}, report.retentionText),
+      report.retentionConflicts.map((line) => h("p", { class: "notice warn" }, t("compliance.conflict", { line }))),
+      table("disclosures", report.disclosures, ["version", "current", "candidates"]),
+    ),
+  ];
+}
+
+function section(name, ...content) {
+  return h("section", { class: "panel" }, h("h2", {}, t(`compliance.${name}.title`)), h("p", { class: "quiet" }, t(`compliance.${name}.text`)), content);
+}
+
+/** Build a table whose cells follow from their columns' names. `name` builds a candidate's link. */
+function table(caption, rows, names, name) {
+  const cell = (column, value) => {
+    if (column.endsWith("Id")) return name(value);
+    if (value === null) return "–";
+    if (column.endsWith("At")) return formatDateTime(value);
+    if (column === "decision") return t(`print.decisions.${value}`);
+    if (column === "actorKind") return t(`audit.kinds.${value}`);
+    if (column === "current") return t(value ? "compliance.current" : "compliance.earlier");
+    if (column === "rate" || column.endsWith("Share")) return formatShare(value);
+    if (column === "action") return value.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    return NUMBERS.includes(column) && column !== "pValue" ? numberOrDash(value) : String(value);
+  };
+  const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: NUMBERS.includes(column), value: (row) => row[column], render: (row) => cell(column, row[column]) }));
+  return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });
+}
+
+// -- Selection rates
+
+function groups(path) {
+  const lines = h("textarea", { name: "lines", rows: 5, required: true, spellcheck: "false", autocomplete: "off" });
+  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
+  const submit = h("button", { type: "submit", class: "primary" }, t("compliance.compare"));
+  const form = h("form", { class: "no-print" }, field(t("compliance.lines"), lines, t("compliance.linesHint")), message, h("div", { class: "actions" }, submit));
+  const result = h("div", { role: "status" });
+  const save = async () => {
+    const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, { groups: parseGroups(lines.value) });
+    const columns = ["group", "decided", "selected", "rate", "impactRatio", "belowFourFifths", "pValue"];
+    const texts = [suppressed.length > 0 && t("compliance.suppressed", { groups: suppressed.join(", ") }), t("compliance.unknown", { n: unknown })];
+    const shown = rows.map((row) => ({ ...row, belowFourFifths: t(row.belowFourFifths ? "compliance.yes" : "compliance.no") }));
+    fill(result, table("groups", shown, columns), texts.map((text) => text && h("p", {}, text)));
+  };
+  onSubmit(form, { submit, message, save });
+  return section("groups", form, result);
+}
+
+/** Parse lines such as `applicant-4711, Group A`. */
+function parseGroups(text) {
+  const parsed = new Map();
+  for (const line of text.split("\n").filter((each) => each.trim())) {
+    const [, id, group] = /^\s*(.+?)\s*[,;\t]\s*([^,;\t]+?)\s*$/.exec(line) ?? [];
+    if (!group || (parsed.get(id) ?? group) !== group) throw new api.ApiError(400, { error: t("compliance.invalidLine", { line }) });
+    parsed.set(id, group);
+  }
+  return Object.fromEntries(parsed);
+}
