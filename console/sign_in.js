@@ -39,6 +39,7 @@ export async function show(main, params, { query, go, setTitle }) {
   fill(card, h("h1", { tabindex: "-1" }, t("signIn.title")), body);
   if (grant) return showGrant(body, grant, onSignedIn, go);
   await renderAsync(body, () => api.get("/v1/sign-in"), (signIn) => [error && oidcError(error), signInForms(signIn, onSignedIn)]);
+  body.querySelector("input:not([hidden])")?.focus();
 }
 
 /** Store the page to return to: emailed links and company accounts do not preserve it. Null deletes it. */
@@ -112,7 +113,8 @@ function tokenForm(onSignedIn, isOnlyMethod) {
     save: () => api.post("/v1/sign-in", { token: token.value.trim() }),
     onSuccess: onSignedIn,
   });
-  return isOnlyMethod ? element : h("details", { class: "other-way" }, h("summary", {}, t("signIn.withToken")), element);
+  const focus = ({ target }) => target.open && token.focus();
+  return isOnlyMethod ? element : h("details", { class: "other-way", ontoggle: focus }, h("summary", {}, t("signIn.withToken")), element);
 }
 
 /** Build a form that calls `save`, then `onSuccess(form)`. Shows an error from `save`. */

@@ -80,7 +80,7 @@ function table(caption, rows, names, name) {
     return NUMBERS.includes(column) && column !== "pValue" ? numberOrDash(value) : String(value);
   };
   const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: NUMBERS.includes(column), value: (row) => row[column], render: (row) => cell(column, row[column]) }));
-  return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });
+  return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, empty: [], count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });
 }
 
 // -- Selection rates

@@ -7,6 +7,7 @@ import { t } from "./texts.js";
 
 const TOAST_MS = 8_000;
 const UNDO_MS = 20_000;
+const MAX_TOASTS = 2;
 
 /**
  * Open a modal dialog with a form. Resolves to the result of `save(form)`, or null if canceled.
@@ -150,10 +151,14 @@ export async function runAction(button, run, onError = toastError) {
   }
 }
 
-/** Show a short message, optionally with an Undo button. Stays open while hovered or focused. */
+/**
+ * Show a short message, optionally with an Undo button. Stays open while hovered or focused, but at most MAX_TOASTS do.
+ * A message replaces the previous one.
+ */
 export function toast(text, { undo } = {}) {
   const toasts = document.querySelector("[data-toasts]");
-  for (const other of [...toasts.children]) if (!undo && other.textContent === text) other.remove();
+  const others = [...toasts.children];
+  for (const other of others) if (!other.querySelector("button") || others.indexOf(other) <= others.length - MAX_TOASTS) other.remove();
   const element = h("div", { class: "toast" }, h("span", {}, text));
   const close = () => element.remove();
   const isInUse = () => element.matches(":hover, :focus-within");

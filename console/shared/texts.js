@@ -1495,7 +1495,7 @@ const texts = {
     export: "Export CSV",
     decisions: { title: "Hiring decisions", text: "Candidates by decision, and decisions without a reason. An erasure deletes the reason with the candidate's data." },
     counts: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },
-    inconsistencies: { title: "Decisions against the totals", text: "A rejected candidate whose total, as a share of the highest possible, is higher than that of someone advanced or hired. There can be good reasons: they belong in the decision's reason." },
+    inconsistencies: { title: "Decisions against the totals", text: "A rejected candidate whose total, as a share of the highest possible, is higher than that of someone advanced or hired. Totals that you can't see yet are left out. There can be good reasons: they belong in the decision's reason." },
     independence: { title: "Independence of scores", text: "Scores given or revised when the reviewer could see others' scores are not independent. Includes revised and withdrawn scores." },
     scores: { independent: "Independent", notIndependent: "Not independent" },
     access: { title: "Access", text: "Who read or changed what about this assessment, its candidates, sessions and test runs, from the audit log. Lists are not in the log." },

@@ -16,6 +16,7 @@ from models.sessions import Consent, Session
 from models.tasks.runs import TestRun
 from rules.hiring_decisions import find_inconsistencies
 from rules.retention import conflicting_lines, retention_deadline
+from rules.statistics.fairness import DECISIONS
 from rules.statistics.rounding import ratio
 
 
@@ -39,7 +40,7 @@ def build_report(assessment: Assessment, viewer: Any, disclosure_hash: str) -> d
     scores: Any = Score.select(Score.independent, peewee.fn.COUNT(Score.id)).join(Session)
     counts = dict(scores.where(Session.assessment == assessment).group_by(Score.independent).tuples())
     return {
-        "decisions": Counter(key.decision for key in keys),
+        "decisions": dict.fromkeys(DECISIONS, 0) | Counter(key.decision for key in keys),
         "without_reason": [
             {
                 "candidate_id": key.id,

@@ -31,10 +31,9 @@ def scores(candidate: Candidate, rubric: dict[str, Any], reviewer: int) -> list[
     scores, rng = [], random.Random(f"scores {candidate.number} {reviewer}")
     for position, criterion in enumerate(each["key"] for each in rubric["criteria"]):
         common = random.Random(f"scores {candidate.number} {criterion}").choice((0, 0, 1))
-        value = candidate.level + common + (rng.random() < 0.25) * (1 if candidate.level < 3 else -1)
+        value = candidate.level + (common + (rng.random() < 0.25)) % 2
         if candidate.outcome == "disagreed" and position in (0, 2):
-            value = (1, 3)[reviewer] if position == 0 else (4, 2)[reviewer]
-        value = min(max(value, 1), 4)
+            value = (1, 3)[reviewer] if position == 0 else (3, 1)[reviewer]
         scores.append(Score(criterion, value, comment(criterion, value)))
     return scores
 

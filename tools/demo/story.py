@@ -200,7 +200,7 @@ class Story:
             yield day + 16 * HOUR
             path = f"/v1/sessions/{session_id}/scores/correctness"
             body = {"value": 2, "comment": reviews.comment("correctness", 2)}
-            body |= {"reason": "I missed that an existing database does not work."}
+            body |= {"reason": "On second reading, I would not merge it yet."}
             self._call_as("reviewer 2", "PUT", path, body)
         if candidate.outcome in reviews.REASONS:
             yield day + 33 * HOUR + candidate.number * 3 * MINUTE
