@@ -3,6 +3,7 @@
 import * as api from "../shared/api.js";
 import { field, onSubmit, runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
+import { actionText } from "../organization/audit.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber, formatShare, numberOrDash } from "../shared/numbers.js";
 import { renderPageAsync } from "../shared/states.js";
@@ -23,7 +24,7 @@ export async function show(main, { assessmentId }, { signal, setTitle }) {
     ]);
   await renderPageAsync(main, t("compliance.title"), load, ([{ compliance }, { assessment }, candidates]) => {
     setTitle(`${t("compliance.title")} · ${assessment.title}`);
-    return [head(path, assessment), sections(compliance, assessment, candidates), groups(path)];
+    return [head(path, assessment), sections(path, compliance, assessment, candidates)];
   });
 }
 
@@ -40,7 +41,7 @@ function head(path, { id, title }) {
   ];
 }
 
-function sections(report, assessment, candidates) {
+function sections(path, report, assessment, candidates) {
   const byId = new Map(candidates.map((candidate) => [candidate.id, candidate]));
   const name = (id) => {
     const { sessionId, ...candidate } = byId.get(id) ?? { id };
@@ -50,6 +51,7 @@ function sections(report, assessment, candidates) {
   return [
     section("decisions", counts("counts", report.decisions), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
     section("inconsistencies", table("inconsistencies", report.inconsistencies, ["rejectedId", "rejectedShare", "selectedId", "selectedShare"], name)),
+    groups(path),
     section("independence", counts("scores", report.scores)),
     section("access", table("access", report.access, ["actorName", "actorKind", "action", "count", "lastAt"])),
     section("erasures", counts("erasureCounts", report.erasures), table("dueErasures", report.dueErasures, ["date", "candidates"])),
@@ -76,10 +78,10 @@ function table(caption, rows, names, name) {
     if (column === "actorKind") return t(`audit.kinds.${value}`);
     if (column === "current") return t(value ? "compliance.current" : "compliance.earlier");
     if (column === "rate" || column.endsWith("Share")) return formatShare(value);
-    if (column === "action") return value.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    if (column === "action") return actionText(value);
     return NUMBERS.includes(column) && column !== "pValue" ? numberOrDash(value) : String(value);
   };
-  const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: NUMBERS.includes(column), value: (row) => row[column], render: (row) => cell(column, row[column]) }));
+  const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: NUMBERS.includes(column), wide: column === "actorKind", value: (row) => row[column], render: (row) => cell(column, row[column]) }));
   return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, empty: [], count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });
 }
 
@@ -107,7 +109,9 @@ function parseGroups(text) {
   const parsed = new Map();
   for (const line of text.split("\n").filter((each) => each.trim())) {
     const [, id, group] = /^\s*(.+?)\s*[,;\t]\s*([^,;\t]+?)\s*$/.exec(line) ?? [];
-    if (!group || (parsed.get(id) ?? group) !== group) throw new api.ApiError(400, { error: t("compliance.invalidLine", { line }) });
+    if (!group || (parsed.get(id) ?? group) !== group) {
+      throw new api.ApiError(400, { code: "invalid_request", details: [{ path: ["lines"], message: t("compliance.invalidLine", { line }) }] });
+    }
     parsed.set(id, group);
   }
   return Object.fromEntries(parsed);

@@ -102,11 +102,16 @@ function actorCell({ actorName, actorKind, actorId }) {
   return [name, h("div", { class: "quiet" }, t(`audit.kinds.${actorKind}`))];
 }
 
-/** Render `issueKeys` as `Issue keys`, with the request's fields. */
-function actionCell({ action, bodyFields }) {
+/** `Issue keys`, from `issueKeys`. */
+export function actionText(action) {
   const words = action.replace(/([a-z])([A-Z])/g, (whole, end, start) => `${end} ${start.toLowerCase()}`);
+  return words[0].toUpperCase() + words.slice(1);
+}
+
+/** Render the action with the request's fields. */
+function actionCell({ action, bodyFields }) {
   return [
-    h("span", { title: action }, words[0].toUpperCase() + words.slice(1)),
+    h("span", { title: action }, actionText(action)),
     bodyFields.length > 0 && h("div", { class: "quiet" }, bodyFields.join(", ")),
   ];
 }

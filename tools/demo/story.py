@@ -199,8 +199,8 @@ class Story:
         if candidate.outcome == "disagreed" and candidate.task == "bookings":
             yield day + 16 * HOUR
             path = f"/v1/sessions/{session_id}/scores/correctness"
-            body = {"value": 2, "comment": reviews.comment("correctness", 2)}
-            body |= {"reason": "On second reading, I would not merge it yet."}
+            body = {"value": 3, "comment": reviews.comment("correctness", 3)}
+            body |= {"reason": "I missed that an existing database is upgraded."}
             self._call_as("reviewer 2", "PUT", path, body)
         if candidate.outcome in reviews.REASONS:
             yield day + 33 * HOUR + candidate.number * 3 * MINUTE
