@@ -17,7 +17,6 @@ blp = Blueprint("Compliance", __name__, description="Evidence for works councils
 @blp.get("/assessments/<id:assessment_id>/compliance")
 @auth.required(ApiToken, scope="admin")
 @blp.response(200, Compliance)
-@audit.record_read
 def get_compliance(assessment_id):
     """Get the compliance report
 

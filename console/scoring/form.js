@@ -169,7 +169,7 @@ function results(criterion, currentScore, state) {
   return [
     h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: criterion.spread, n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
-    h("ul", {}, criterion.scores.map((score) => h("li", {}, scoreText(score), score !== currentScore && evidenceList(score, state)))),
+    h("ul", {}, criterion.scores.map((score) => (score === currentScore ? h("li", {}, scoreText({ ...score, comment: null })) : h("li", {}, scoreText(score), evidenceList(score, state))))),
   ];
 }
 

@@ -1491,15 +1491,15 @@ const texts = {
   // -- compliance/compliance.js
   compliance: {
     title: "Compliance",
-    hint: "{title}. As of {time}. Admins only; opening and exporting this page is in the audit log.",
+    hint: "{title}. As of {time}. Only admins see this page.",
     export: "Export CSV",
     decisions: { title: "Hiring decisions", text: "Candidates by decision, and decisions without a reason. An erasure deletes the reason with the candidate's data." },
     counts: { undecided: "Undecided", advanced: "Advanced", rejected: "Rejected", hired: "Hired" },
     inconsistencies: { title: "Decisions against the totals", text: "A rejected candidate whose total, as a share of the highest possible, is higher than that of someone advanced or hired. Totals that you can't see yet are left out. There can be good reasons: they belong in the decision's reason." },
     independence: { title: "Independence of scores", text: "Scores given or revised when the reviewer could see others' scores are not independent. Includes revised and withdrawn scores." },
     scores: { independent: "Independent", notIndependent: "Not independent" },
-    access: { title: "Access", text: "Who read or changed what about this assessment, its candidates, sessions and test runs, from the audit log. Lists are not in the log." },
-    erasures: { title: "Erasure", text: "When personal data is erased automatically, by the end of each session or unused invitation." },
+    access: { title: "Access", text: "The audit log's reads and changes of this assessment, its candidates, sessions and test runs. Reads of lists are not in the log." },
+    erasures: { title: "Erasure", text: "Personal data is erased automatically when the retention period ends, which starts with the end of a session or unused invitation." },
     erasureCounts: { done: "Erased", requested: "Erasure requested", withoutDate: "Without a date" },
     retention: { title: "Retention and the promised text", text: "The current disclosure says:" },
     conflict: "An addition seems to contradict it: {line}",

@@ -22,7 +22,7 @@ EVENT_STREAM |= {"renewJob"}
 # Statistics are not a candidate's data. Bundles are not found, because none was submitted.
 NOT_RECORDED = {"getSessionCohortStats", "downloadBundle", "listBundleFiles", "downloadSubmission"}
 # Reads of candidates' data outside /v1/sessions/{id} and /v1/candidates/{id}.
-EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults"}
+EXPORTS = {"getOwnData", "exportOwnData", "exportCandidates", "exportResults", "exportCompliance"}
 CHANGING = [operation for operation in operations() if operation.method != "GET"]
 READING = [operation for operation in operations() if operation.method == "GET"]
 # A link's requester is unknown. Signing out everywhere records each ended sign-in, and the world has none.

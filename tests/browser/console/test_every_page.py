@@ -22,6 +22,7 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     "changed assessment": lambda org: f"/assessments/{org.assessment['id']}/edit",
     "task": lambda org: f"/assessments/{org.assessment['id']}/task",
     "board": lambda org: f"/assessments/{org.assessment['id']}",
+    "compliance": lambda org: f"/assessments/{org.assessment['id']}/compliance",
     "board without candidates": lambda org: f"/assessments/{org.empty_assessment['id']}",
     "reviewers": lambda org: f"/assessments/{org.assessment['id']}/reviewers",
     "reviewers without scores": lambda org: f"/assessments/{org.empty_assessment['id']}/reviewers",
