@@ -45,7 +45,8 @@ def export_compliance(assessment_id):
 def _build(assessment_id: Any) -> dict[str, Any]:
     assessment = find(Assessment, assessment_id)
     sessions.close_all_due(assessment_id=assessment.id)
-    return build_report(assessment, caller, build_disclosure(caller.organization)["hash"])
+    version = build_disclosure(caller.organization)["version"]
+    return build_report(assessment, caller) | {"disclosure_version": version}
 
 
 def _csv_rows(report: Mapping[str, Any]) -> Iterator[Any]:
@@ -53,13 +54,7 @@ def _csv_rows(report: Mapping[str, Any]) -> Iterator[Any]:
         if isinstance(value, dict):
             yield from ([_words(part)], *([_words(name), count] for name, count in value.items()), [])
         elif value and isinstance(value, list) and isinstance(value[0], dict):
-            names = [name for name in value[0] if not name.endswith("Name") or name == "actorName"]
-            yield from (
-                [_words(part)],
-                map(_words, names),
-                *([row[name] for name in names] for row in value),
-                [],
-            )
+            yield from ([_words(part)], map(_words, value[0]), *(row.values() for row in value), [])
         else:
             yield from ([_words(part), *(value if isinstance(value, list) else [value])], [])
 

@@ -5,13 +5,11 @@ import { field, onSubmit, runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { actionText } from "../organization/audit.js";
 import { candidateName } from "../shared/names.js";
-import { formatNumber, formatShare, numberOrDash } from "../shared/numbers.js";
+import { formatNumber, formatShare } from "../shared/numbers.js";
 import { renderPageAsync } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
-
-const NUMBERS = ["candidates", "count", "decided", "selected", "rate", "impactRatio", "pValue", "rejectedShare", "selectedShare"];
 
 export async function show(main, { assessmentId }, { signal, setTitle }) {
   setTitle(t("compliance.title"));
@@ -29,15 +27,13 @@ export async function show(main, { assessmentId }, { signal, setTitle }) {
 }
 
 function head(path, { id, title }) {
+  const button = (name, text, onclick) => h("button", { type: "button", class: name, onclick }, text);
   const download = ({ currentTarget }) => runAction(currentTarget, () => api.download(`${path}/compliance/export`, { name: "compliance.csv" }));
+  const actions = [button("secondary", t("compliance.export"), download), button("primary", t("print.print"), () => print())];
+  const hint = h("p", { class: "quiet" }, t("compliance.hint", { title, time: formatDateTime(new Date()) }));
   return [
     h("p", { class: "trail no-print" }, h("a", { href: `#/assessments/${id}` }, title)),
-    h(
-      "div",
-      { class: "page-head" },
-      h("div", {}, h("h1", { tabindex: "-1" }, t("compliance.title")), h("p", { class: "quiet" }, t("compliance.hint", { title, time: formatDateTime(new Date()) }))),
-      h("div", { class: "actions no-print" }, h("button", { type: "button", class: "secondary", onclick: download }, t("compliance.export")), h("button", { type: "button", class: "primary", onclick: () => print() }, t("print.print"))),
-    ),
+    h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, t("compliance.title")), hint), h("div", { class: "actions no-print" }, actions)),
   ];
 }
 
@@ -47,19 +43,21 @@ function sections(path, report, assessment, candidates) {
     const { sessionId, ...candidate } = byId.get(id) ?? { id };
     return h("a", { href: sessionId ? `#/sessions/${sessionId}` : `#/assessments/${assessment.id}` }, candidateName(candidate, assessment));
   };
-  const counts = (group, values) => pairs(Object.entries(values).map(([key, n]) => [t(`compliance.${group}.${key}`), formatNumber(n)]));
+  const counts = (values, label) => pairs(Object.entries(values).map(([key, n]) => [label(key), formatNumber(n)]));
+  const versionText = (version) => `${version} (${t(version === report.disclosureVersion ? "compliance.current" : "compliance.earlier")})`;
   return [
-    section("decisions", counts("counts", report.decisions), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
+    section("decisions", counts(report.decisions, (key) => t(`print.decisions.${key}`)), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
     section("inconsistencies", table("inconsistencies", report.inconsistencies, ["rejectedId", "rejectedShare", "selectedId", "selectedShare"], name)),
     groups(path),
-    section("independence", counts("scores", report.scores)),
+    section("independence", counts(report.scores, (key) => t(`compliance.scores.${key}`))),
     section("access", table("access", report.access, ["actorName", "actorKind", "action", "count", "lastAt"])),
-    section("erasures", counts("erasureCounts", report.erasures), table("dueErasures", report.dueErasures, ["date", "candidates"])),
+    section("erasures", counts(report.erasures, (key) => t(`compliance.erasureCounts.${key}`)), h("h3", {}, t("compliance.due")), counts(report.dueErasures, (day) => day)),
     section(
       "retention",
       h("blockquote", {}, report.retentionText),
       report.retentionConflicts.map((line) => h("p", { class: "notice warn" }, t("compliance.conflict", { line }))),
-      table("disclosures", report.disclosures, ["version", "current", "candidates"]),
+      h("h3", {}, t("compliance.agreed")),
+      counts(report.disclosures, versionText),
     ),
   ];
 }
@@ -76,12 +74,11 @@ function table(caption, rows, names, name) {
     if (column.endsWith("At")) return formatDateTime(value);
     if (column === "decision") return t(`print.decisions.${value}`);
     if (column === "actorKind") return t(`audit.kinds.${value}`);
-    if (column === "current") return t(value ? "compliance.current" : "compliance.earlier");
     if (column === "rate" || column.endsWith("Share")) return formatShare(value);
     if (column === "action") return actionText(value);
-    return NUMBERS.includes(column) && column !== "pValue" ? numberOrDash(value) : String(value);
+    return typeof value === "number" && column !== "pValue" ? formatNumber(value) : String(value);
   };
-  const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: NUMBERS.includes(column), wide: column === "actorKind", value: (row) => row[column], render: (row) => cell(column, row[column]) }));
+  const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: rows.some((row) => typeof row[column] === "number"), wide: column === "actorKind", value: (row) => row[column], render: (row) => cell(column, row[column]) }));
   return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, empty: [], count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });
 }
 

@@ -20,11 +20,8 @@ from rules.statistics.fairness import DECISIONS
 from rules.statistics.rounding import ratio
 
 
-def build_report(assessment: Assessment, viewer: Any, disclosure_hash: str) -> dict[str, Any]:
-    """Build the report, without totals that are hidden from the viewer. Candidates appear by id.
-
-    disclosure_hash -- hash of the organization's current disclosure
-    """
+def build_report(assessment: Assessment, viewer: Any) -> dict[str, Any]:
+    """Build the report, without totals that are hidden from the viewer. Candidates appear by id."""
     organization = assessment.organization
     days, additions = organization.retention_days, organization.disclosure_additions or {}
     keys: Any = CandidateKey.select(CandidateKey, ApiToken, User).join(ApiToken, peewee.JOIN.LEFT_OUTER)
@@ -36,21 +33,15 @@ def build_report(assessment: Assessment, viewer: Any, disclosure_hash: str) -> d
             sessions[key.id].key, sessions[key.id].assessment = key, assessment
     stored = [key for key in keys if key.erased_at is None]
     deadlines = [retention_deadline(sessions.get(key.id, key).ended_at, days) for key in stored]
-    due = Counter(deadline.date().isoformat() for deadline in deadlines if deadline)
+    due = Counter(deadline.date().isoformat() for deadline in sorted(filter(None, deadlines)))
     scores: Any = Score.select(Score.independent, peewee.fn.COUNT(Score.id)).join(Session)
     counts = dict(scores.where(Session.assessment == assessment).group_by(Score.independent).tuples())
+    is_stored = (CandidateKey.assessment == assessment) & CandidateKey.erased_at.is_null()
+    consents = Consent.select().join(CandidateKey).where(is_stored).order_by(Consent.id)
+    agreed = {consent.key_id: consent.disclosure_version or "unknown" for consent in consents}
     return {
         "decisions": dict.fromkeys(DECISIONS, 0) | Counter(key.decision for key in keys),
-        "without_reason": [
-            {
-                "candidate_id": key.id,
-                "decision": key.decision,
-                "decided_at": key.decided_at,
-                "decided_by": key.decided_by and key.decided_by.author.name,
-            }
-            for key in stored
-            if key.decision != "undecided" and key.decision_reason is None
-        ],
+        "without_reason": [key for key in stored if key.decision != "undecided" and not key.decision_reason],
         "inconsistencies": _inconsistencies(keys, sessions, viewer),
         "scores": {"independent": counts.get(True, 0), "notIndependent": counts.get(False, 0)},
         "access": _access(assessment),
@@ -59,35 +50,26 @@ def build_report(assessment: Assessment, viewer: Any, disclosure_hash: str) -> d
             "requested": sum(key.erasure_requested_at is not None for key in stored),
             "withoutDate": len(stored) - due.total(),
         },
-        "due_erasures": [{"date": date, "candidates": due[date]} for date in sorted(due)],
+        "due_erasures": due,
         "retention_days": days,
         "retention_text": disclosure.retention_text(days),
         "retention_conflicts": conflicting_lines(chain(*additions.values()), days),
-        "disclosures": _disclosures(assessment, disclosure_hash),
+        "disclosures": Counter(agreed.values()),
     }
 
 
 def _inconsistencies(keys: list[Any], sessions: dict[Any, Any], viewer: Any) -> list[dict[str, Any]]:
     hidden = visibility.hidden_scores(viewer, [session.id for session in sessions.values()])
-    totals = {
-        key_id: (session.score_total, session.score_highest)
-        for key_id, session in sessions.items()
-        if session.id not in hidden and session.score_total is not None
-    }
-    rows = [
-        {"candidate_id": key.id, "decision": key.decision, "total": total[0], "highest_total": total[1]}
+    rows = {
+        key.id: {"candidate_id": key.id, "decision": key.decision}
+        | {"total": session.score_total, "highest_total": session.score_highest}
         for key in keys
-        if (total := totals.get(key.id))
-    ]
-    return [
-        {
-            "rejected_id": rejected,
-            "rejected_share": ratio(*totals[rejected]),
-            "selected_id": selected,
-            "selected_share": ratio(*totals[selected]),
-        }
-        for rejected, selected in find_inconsistencies(rows)
-    ]
+        if (session := sessions.get(key.id)) and session.id not in hidden
+    }
+    shares = {key_id: ratio(row["total"] or 0, row["highest_total"] or 0) for key_id, row in rows.items()}
+    names = ("rejected_id", "rejected_share", "selected_id", "selected_share")
+    pairs = find_inconsistencies(rows.values())
+    return [dict(zip(names, (a, shares[a], b, shares[b]), strict=True)) for a, b in pairs]
 
 
 def _access(assessment: Assessment) -> list[dict[str, Any]]:
@@ -97,28 +79,13 @@ def _access(assessment: Assessment) -> list[dict[str, Any]]:
     subjects = keys + sessions + TestRun.select(TestRun.id).where(TestRun.session.in_(sessions))
     group = (AuditEntry.actor_kind, AuditEntry.actor_id, AuditEntry.action)
     name, last_at = peewee.fn.MAX(AuditEntry.actor_name), peewee.fn.MAX(AuditEntry.created_at)
+    count = peewee.fn.COUNT(AuditEntry.id)
     entries: Any = AuditEntry.select(
-        *group,
-        name.alias("actor_name"),
-        peewee.fn.COUNT(AuditEntry.id).alias("count"),
-        last_at.alias("last_at"),
-    ).where(
+        *group, name.alias("actor_name"), count.alias("count"), last_at.alias("last_at")
+    )
+    entries = entries.where(
         AuditEntry.organization == assessment.organization_id,
         (AuditEntry.subject_id == assessment.id) | AuditEntry.subject_id.in_(subjects),
         AuditEntry.actor_kind != "candidate",
     )
     return list(entries.group_by(*group).order_by(name, *group).dicts())
-
-
-def _disclosures(assessment: Assessment, current_hash: str) -> list[dict[str, Any]]:
-    """Count the stored candidates by the version of the disclosure that they agreed to last."""
-    is_stored = (CandidateKey.assessment == assessment) & CandidateKey.erased_at.is_null()
-    consents = Consent.select().join(CandidateKey).where(is_stored).order_by(Consent.created_at, Consent.id)
-    latest = {consent.key_id: consent for consent in consents}
-    versions = Counter(
-        (row.disclosure_version, row.disclosure_hash == current_hash) for row in latest.values()
-    )
-    return [
-        {"version": version, "current": is_current, "candidates": count}
-        for (version, is_current), count in versions.most_common()
-    ]

@@ -80,7 +80,7 @@ def test_erasures_are_due_when_the_retention_period_ends(reviewer, organization,
     CandidateKey.update(erasure_requested_at=clock.now()).where(CandidateKey.id == open_key.id).execute()
     result = report(reviewer, assessment)
     day = (clock.now() + timedelta(days=30)).date().isoformat()
-    assert result["dueErasures"] == [{"date": day, "candidates": 1}]
+    assert result["dueErasures"] == {day: 1}
     assert result["erasures"] == {"done": 0, "requested": 1, "withoutDate": 1}
     assert (result["retentionDays"], "30 days" in result["retentionText"]) == (30, True)
 
@@ -94,11 +94,12 @@ def test_earlier_versions_of_the_disclosure_are_counted(app, reviewer, assessmen
             "/v1/candidate/consent", {"key": key.key, "disclosureHash": disclosure["disclosureHash"]}
         )
     )
-    (agreed,) = report(reviewer, assessment)["disclosures"]
-    assert (agreed["current"], agreed["candidates"]) == (True, 1)
+    agreed = report(reviewer, assessment)
+    assert agreed["disclosures"] == {agreed["disclosureVersion"]: 1}
     body_of(reviewer.patch("/v1/org/settings", {"retentionDays": 30}))
-    (agreed,) = report(reviewer, assessment)["disclosures"]
-    assert (agreed["current"], agreed["candidates"]) == (False, 1)
+    changed = report(reviewer, assessment)
+    assert changed["disclosures"] == agreed["disclosures"]
+    assert changed["disclosureVersion"] != agreed["disclosureVersion"]
 
 
 def test_the_export_contains_the_report_without_names(reviewer, assessment):
