@@ -10,15 +10,16 @@ POSITIVE = ("advanced", "hired")
 
 
 class Result(NamedTuple):
-    """A session's hiring decision and total score; both totals are None if there is none, or it is hidden."""
+    """The hiring decision and total score of a session or candidate; None for a total that is missing or hidden."""
 
-    session_id: Any
+    id: Any
     decision: str
     total: int | None = None
     highest: int | None = None
 
     @property
     def share(self) -> Fraction | None:
+        """The total as a share of the highest total."""
         return Fraction(self.total, self.highest) if self.total is not None and self.highest else None
 
 
@@ -51,7 +52,7 @@ def find_warnings(
     is_rejection = result.decision == "rejected"
     opposite = [other for other in others if (other.decision == "rejected") != is_rejection]
     if pairs := find_inconsistencies([result, *opposite]):
-        ids = [(other if is_rejection else rejected).session_id for rejected, other in pairs]
+        ids = [(other if is_rejection else rejected).id for rejected, other in pairs]
         text = "Advanced or hired with a lower total" if is_rejection else "Rejected with a higher total"
         warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})
     if missing_scores:

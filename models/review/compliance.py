@@ -14,7 +14,7 @@ from models.orgs import ApiToken, User
 from models.scores import Score
 from models.sessions import Consent, Session
 from models.tasks.runs import TestRun
-from rules.hiring_decisions import find_inconsistencies
+from rules.hiring_decisions import Result, find_inconsistencies
 from rules.retention import conflicting_lines, retention_deadline
 from rules.statistics.fairness import DECISIONS
 from rules.statistics.rounding import ratio
@@ -60,16 +60,17 @@ def build_report(assessment: Assessment, viewer: Any) -> dict[str, Any]:
 
 def _inconsistencies(keys: list[Any], sessions: dict[Any, Any], viewer: Any) -> list[dict[str, Any]]:
     hidden = visibility.hidden_scores(viewer, [session.id for session in sessions.values()])
-    rows = {
-        key.id: {"candidate_id": key.id, "decision": key.decision}
-        | {"total": session.score_total, "highest_total": session.score_highest}
+    visible = {key_id: session for key_id, session in sessions.items() if session.id not in hidden}
+    results = [
+        Result(key.id, key.decision, session.score_total, session.score_highest)
         for key in keys
-        if (session := sessions.get(key.id)) and session.id not in hidden
-    }
-    shares = {key_id: ratio(row["total"] or 0, row["highest_total"] or 0) for key_id, row in rows.items()}
-    names = ("rejected_id", "rejected_share", "selected_id", "selected_share")
-    pairs = find_inconsistencies(rows.values())
-    return [dict(zip(names, (a, shares[a], b, shares[b]), strict=True)) for a, b in pairs]
+        if (session := visible.get(key.id))
+    ]
+    return [
+        {"rejected_id": rejected.id, "rejected_share": ratio(rejected.total or 0, rejected.highest or 0)}
+        | {"selected_id": selected.id, "selected_share": ratio(selected.total or 0, selected.highest or 0)}
+        for rejected, selected in find_inconsistencies(results)
+    ]
 
 
 def _access(assessment: Assessment) -> list[dict[str, Any]]:
