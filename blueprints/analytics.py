@@ -79,8 +79,8 @@ def get_overview(query):
 def get_progress():
     """Get assessment progress
 
-    Each assessment's funnel, and the number of sessions and messages that need a reviewer. For people, disagreements
-    include only sessions that they have scored.
+    Each assessment's funnel, and the number of sessions and messages that need a reviewer. Disagreements include only
+    sessions whose scores are visible to the caller.
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller)}

@@ -30,7 +30,7 @@ def list_results(query, assessment_id):
 
     One entry per session, including sessions whose key was revoked or erased, and one per candidate who has not
     redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score`
-    contains the means from `GET /v1/sessions/{id}/scores`, and is hidden from people who have not scored the session.
+    contains the means from `GET /v1/sessions/{id}/scores`, and is hidden with them.
     """
     results, limit, after = _find_results(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):

@@ -3,9 +3,18 @@
 from access import audit, auth, caller, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
-from errors import Erased, NoRubric, RubricChanged, ScoreChanged
-from models import ApiToken, Score, Session, scores, visibility
-from schemas.scores import NewScore, ScoreQuery, ScoreResponse, Scores, Withdrawal, WithdrawnScore
+from errors import Erased, InsufficientRole, NoRubric, RubricChanged, ScoreChanged
+from models import ApiToken, Assessment, Score, ScoreReveal, Session, scores, visibility
+from schemas.scores import (
+    NewScore,
+    NewScores,
+    RevealedScores,
+    ScoreQuery,
+    ScoreResponse,
+    Scores,
+    Withdrawal,
+    WithdrawnScore,
+)
 
 blp = Blueprint("Scores", __name__, description="Reviewers' scores for sessions, by criterion.")
 
@@ -22,12 +31,70 @@ def get_scores(query, session_id):
     to one rubric version; scores from other versions appear only in the history. All of a person's tokens count as one
     reviewer; each token of a service account counts separately. Without a rubric, `rubric` and `total` are null.
 
-    People who can score see only their own scores until they have scored every criterion (`othersHidden`). Service
-    accounts and observers see all scores.
+    People who can score see only their own scores until they have scored every criterion or chosen to see all
+    (`/scores/reveal`), or the candidate has a hiring decision (`othersHidden`). Service accounts and observers see all
+    scores.
+    """
+    return _scorecard(find(Session, session_id), query.get("version"))
+
+
+@blp.put("/sessions/<id:session_id>/scores")
+@auth.required(ApiToken, scope="write")
+@raises(NoRubric, Erased, RubricChanged, ScoreChanged)
+@blp.arguments(NewScores)
+@blp.response(200, Scores)
+@audit.record_change()
+def put_scores(data, session_id):
+    """Score several criteria
+
+    Atomic: either all scores are submitted or none, each like a single `PUT`. Responds with the scorecard.
     """
     session = find(Session, session_id)
+    Score.submit_all(session, caller, **data)
+    return _scorecard(session)
+
+
+def _scorecard(session, version=None):
     are_hidden = visibility.hidden_scores(caller, [session.id])
-    return scores.scorecard(session, query.get("version"), only_reviewer=caller if are_hidden else None)
+    return scores.scorecard(session, version, only_reviewer=caller if are_hidden else None)
+
+
+@blp.post("/sessions/<id:session_id>/scores/reveal")
+@auth.required(ApiToken, scope="write")
+@idempotent
+@raises(InsufficientRole)
+@blp.response(200, RevealedScores)
+@audit.record_change()
+def reveal_scores(session_id):
+    """Show the team's scores of a session
+
+    Shows the caller the other reviewers' scores before they have scored every criterion. Scores that they submit or
+    revise afterwards have `independent: false`. Hidden names stay hidden. Only for people: service accounts see all
+    scores.
+    """
+    session = find(Session, session_id)
+    return _reveal(session.assessment, session)
+
+
+@blp.post("/assessments/<id:assessment_id>/scores/reveal")
+@auth.required(ApiToken, scope="write")
+@idempotent
+@raises(InsufficientRole)
+@blp.response(200, RevealedScores)
+@audit.record_change()
+def reveal_assessment_scores(assessment_id):
+    """Show the team's scores of an assessment
+
+    Like `POST /v1/sessions/{id}/scores/reveal`, for all sessions of the assessment, including later ones.
+    """
+    return _reveal(find(Assessment, assessment_id))
+
+
+def _reveal(assessment, session=None):
+    if caller.user_id is None:
+        raise InsufficientRole("Service accounts see all scores. Only people can choose to see them.")
+    ScoreReveal.record(assessment, caller.user, session)
+    return {"ok": True}
 
 
 @blp.put("/sessions/<id:session_id>/scores/<criterion>")
@@ -40,7 +107,8 @@ def put_score(data, session_id, criterion):
     """Score a criterion
 
     Sets the caller's score in the rubric's current version. Earlier scores stay in the history; explain a revision in
-    `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen.
+    `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen. The criterion
+    `recommendation` exists in every rubric: 1 (strong no) to 4 (strong yes).
     """
     return {"score": Score.submit(find(Session, session_id), criterion, caller, **data)}
 

@@ -56,10 +56,8 @@ SORTS = {
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
 }
-# Null for sessions whose scores are hidden from the user (models/visibility.py).
-_VISIBLE_SCORE = """CASE WHEN EXISTS (
-        SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id
-    ) THEN {value} END"""
+# Null for sessions whose scores are hidden from the user.
+_VISIBLE_SCORE = f"CASE WHEN {sql.SCORES_VISIBLE} THEN {{value}} END"
 _FILTERS = {
     "decision": "k.decision = :decision",
     "external_id": "k.external_id = :external_id",
@@ -93,7 +91,7 @@ class ResultRow(NamedTuple):
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
-        """Hide the scores from a caller who has not scored the session (models/visibility.py)."""
+        """Hide the scores from a caller who must not see them yet (models/visibility.py)."""
         is_hidden = bool(self.session.score_criteria)
         for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
             setattr(self.session, name, None)
@@ -108,7 +106,7 @@ class ResultList:
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
     filters -- `status`, `decision`, `external_id`, `hidden_tests`, and the result of `search_filters`
-    scorer_id -- the user, if they can see scores only for sessions that they have scored
+    scorer_id -- the user, if some sessions' scores can be hidden from them
     """
 
     assessment: Any

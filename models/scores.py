@@ -7,7 +7,8 @@ from typing import Any
 
 import peewee
 
-from errors import NoRubric, NotFound, RubricChanged, ScoreChanged, invalid
+from errors import Invalid, NoRubric, NotFound, RubricChanged, ScoreChanged, invalid
+from models import visibility
 from models.assessments import Assessment
 from models.base import ErasedWithSession, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
@@ -17,14 +18,16 @@ from models.orgs import ApiToken, User
 from models.rubrics import Rubric, RubricVersion
 from models.sessions import Event, Session
 from rules.statistics import scoring
+from rules.statistics.scoring import RECOMMENDATION
 
 
 class Score(ProtectedModel, ErasedWithSession):
     """A reviewer's score of one criterion in one version of the rubric.
 
     A reviewer is a user, or a service account's token. A revision adds a row. A reviewer's latest score of a criterion
-    in a version counts, unless it was withdrawn. `reason` explains a revision, `withdrawal_reason` a withdrawal.
-    `evidence` contains ids of the session's events.
+    in a version counts, unless it was withdrawn; the latest recommendation counts in all versions. `reason` explains a
+    revision, `withdrawal_reason` a withdrawal. `evidence` contains ids of the session's events. `independent` is false
+    if the reviewer could see another reviewer's score of the session (R49).
     """
 
     personal_data = PersonalData("scores", None)
@@ -53,6 +56,34 @@ class Score(ProtectedModel, ErasedWithSession):
         indexes = ((("session", "id"), False),)
 
     @classmethod
+    def submit_all(
+        cls,
+        session: Session,
+        reviewer: ApiToken,
+        scores: list[dict[str, Any]],
+        seen_version: int | None = None,
+    ) -> None:
+        """Submit several scores in one transaction. Raises like `submit`, but Invalid for an unknown criterion."""
+        with db.atomic():
+            session.lock_unless_erased()
+            # The batch can complete the scoring, which reveals the others' scores.
+            shared = {"seen_version": seen_version, "independent": _is_independent(session, reviewer)}
+            for number, score in enumerate(scores):
+                values = shared | score
+                try:
+                    cls.submit(session, values.pop("criterion"), reviewer, **values)
+                except NotFound:
+                    raise invalid(
+                        ["scores", number, "criterion"], "No such criterion in the rubric."
+                    ) from None
+                except Invalid as error:
+                    details = [
+                        detail | {"path": ["scores", number, *detail["path"]]}
+                        for detail in error.details or ()
+                    ]
+                    raise Invalid(details=details) from None
+
+    @classmethod
     def submit(
         cls,
         session: Session,
@@ -61,12 +92,14 @@ class Score(ProtectedModel, ErasedWithSession):
         reason: str | None = None,
         seen_version: int | None = None,
         seen_score: Any = None,
+        independent: bool | None = None,
         **columns: Any,
     ) -> "Score":
         """Score a criterion of the rubric's current version. Submitting the latest score again is idempotent.
 
         seen_version -- the rubric version that the reviewer saw. Raises RubricChanged if it is outdated
         seen_score -- the id of the reviewer's latest score that they saw. Raises ScoreChanged if it is outdated
+        independent -- by default, whether the reviewer can see no other reviewer's score of the session
         columns -- value, comment and evidence
 
         Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or
@@ -77,7 +110,8 @@ class Score(ProtectedModel, ErasedWithSession):
             version = current_version(session)
             if seen_version not in (None, version.number):
                 raise RubricChanged()
-            criterion = next((row for row in version.criteria if row["key"] == criterion_key), None)
+            criteria = (*version.criteria, RECOMMENDATION)
+            criterion = next((row for row in criteria if row["key"] == criterion_key), None)
             if criterion is None:
                 raise NotFound()
             lowest, highest = scoring.value_range(criterion)
@@ -90,7 +124,9 @@ class Score(ProtectedModel, ErasedWithSession):
                 raise ScoreChanged()
             if latest and all(getattr(latest, name) == value for name, value in columns.items()):
                 return latest
-            columns |= {"reviewer": reviewer, "reason": reason}
+            if independent is None:
+                independent = _is_independent(session, reviewer)
+            columns |= {"reviewer": reviewer, "reason": reason, "independent": independent}
             score = cls.create(session=session, criterion=criterion_key, **columns)
             _store_total(session)
             CompletedScoring.record(session, version, reviewer)
@@ -123,6 +159,10 @@ class Score(ProtectedModel, ErasedWithSession):
         payload = {"criterion": self.criterion, "value": self.value}
         payload |= {"rubricVersion": self.rubric_version.number}
         FeedEvent.publish(self.session.organization_id, event_type, self.session.ids | payload)
+
+    @property
+    def is_recommendation(self) -> bool:
+        return self.criterion == RECOMMENDATION["key"]
 
     @classmethod
     def history(cls, *sessions: Any) -> Query:
@@ -177,7 +217,7 @@ def select_scoring(reviewer: ApiToken, session_id: Any) -> Query:
     """Select a reviewer's scoring of a session, for EXISTS. For a service account, one scored criterion is enough."""
     if reviewer.user_id is None:
         scores = Score.select(Score.id).where(Score.session == session_id, Score.reviewer == reviewer.id)
-        return scores.where(Score.withdrawn_at.is_null())
+        return scores.where(Score.withdrawn_at.is_null(), Score.criterion != RECOMMENDATION["key"])
     is_reviewers = CompletedScoring.user == reviewer.user_id
     return CompletedScoring.select(CompletedScoring.id).where(
         CompletedScoring.session == session_id, is_reviewers
@@ -186,7 +226,7 @@ def select_scoring(reviewer: ApiToken, session_id: Any) -> Query:
 
 _NULLS = (
     *("rubric", "rubric_id", "rubric_name", "rubric_version", "current_rubric_version"),
-    *("total", "lowest_total", "highest_total"),
+    *("recommendation", "total", "lowest_total", "highest_total"),
 )
 _WITHOUT_RUBRIC = dict.fromkeys(_NULLS) | {"criteria": [], "others_hidden": False, "reviewer_count": 0}
 
@@ -211,8 +251,11 @@ def scorecard(
         return _WITHOUT_RUBRIC
     history = list(Score.history(session))
     version = _version(current, history, number)
-    latest = (score for score in _latest_scores(history) if score.rubric_version_id == version.id)
-    reviewer_ids = {score.reviewer.author.id for score in latest}
+    reviewer_ids = {
+        score.reviewer.author.id
+        for criterion in version.criteria
+        for score in _current(history, criterion["key"], version)
+    }
     if only_reviewer is not None:
         history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
     version = _version(current, history, number)
@@ -225,6 +268,7 @@ def scorecard(
         "rubric_version": version.number,
         "current_rubric_version": current.number,
         "criteria": criteria,
+        "recommendation": _with_scores(RECOMMENDATION, version, history),
         "total": _total(version, criteria),
         "lowest_total": lowest,
         "highest_total": highest,
@@ -237,6 +281,8 @@ def _store_total(session: Session) -> None:
     """Store the locked session's total, means, spread and disagreement, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
+    if version is None:
+        return
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     total = _total(version, criteria)
     means = [
@@ -291,23 +337,34 @@ def current_version(session: Session) -> RubricVersion:
 
 def _version(current: RubricVersion, history: list[Score], number: int | None) -> RubricVersion:
     if number is None:
-        return _scored_version(history) if history else current
+        return _scored_version(history) or current
     is_numbered = (RubricVersion.rubric == current.rubric_id) & (RubricVersion.number == number)
     if version := RubricVersion.get_or_none(is_numbered):
         return version
     raise NotFound()
 
 
-def _scored_version(history: list[Score]) -> RubricVersion:
+def _scored_version(history: list[Score]) -> RubricVersion | None:
     """Return the version of the latest score that counts, or of the latest score if all were withdrawn."""
-    return next(_latest_scores(history), history[0]).rubric_version
+    scores = [score for score in history if not score.is_recommendation]
+    return next(_latest_scores(scores), scores[0]).rubric_version if scores else None
+
+
+def _is_independent(session: Session, reviewer: ApiToken) -> bool:
+    """Return whether the reviewer can see no other reviewer's score of the session (R49)."""
+    has_others = any(score.reviewer.author.id != reviewer.author.id for score in Score.history(session))
+    return not has_others or bool(visibility.hidden_scores(reviewer, [session.id]))
 
 
 def _latest_scores(history: list[Score]) -> Iterator[Score]:
-    """Yield each reviewer's latest score of each criterion and version, unless it was withdrawn."""
+    """Yield each reviewer's latest score of each criterion and version, unless it was withdrawn.
+
+    A recommendation does not depend on the version.
+    """
     seen = set()
     for score in history:
-        key = (score.reviewer.author.id, score.criterion, score.rubric_version_id)
+        version_id = None if score.is_recommendation else score.rubric_version_id
+        key = (score.reviewer.author.id, score.criterion, version_id)
         if key not in seen and score.withdrawn_at is None:
             yield score
         seen.add(key)
@@ -338,7 +395,7 @@ def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: lis
 def _current(history: list[Score], criterion_key: str, version: RubricVersion) -> list[Score]:
     """Return each reviewer's current score of a criterion in a version, latest first."""
     scores = (score for score in _latest_scores(history) if score.criterion == criterion_key)
-    return [score for score in scores if score.rubric_version_id == version.id]
+    return [score for score in scores if score.is_recommendation or score.rubric_version_id == version.id]
 
 
 def _require_events(session: Session, event_ids: list[str]) -> None:

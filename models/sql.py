@@ -187,7 +187,22 @@ HIDDEN = """EXISTS (
             WHERE x.key_id = k.id AND c.user_id = :user_id
         )
     )"""
-HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id {{key_ids}} AND {HIDDEN}"
+HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id {{ids}} AND {HIDDEN}"
+
+# True if other reviewers' scores of session `s` of key `k` are visible to the user (R49, models/visibility.py). A
+# decision that was undone keeps `decided_at`.
+
+SCORES_VISIBLE = """(
+        k.decided_at IS NOT NULL
+        OR EXISTS (SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id)
+        OR EXISTS (
+            SELECT 1 FROM score_reveals v WHERE v.assessment_id = s.assessment_id AND v.user_id = :user_id
+              AND (v.session_id IS NULL OR v.session_id = s.id)
+        )
+    )"""
+SESSIONS_WITH_VISIBLE_SCORES = f"""
+    SELECT s.id FROM sessions s JOIN candidate_keys k ON k.id = s.key_id WHERE s.id {{ids}} AND {SCORES_VISIBLE}
+"""
 
 # Candidate lists. Without filters, `_VISIBLE_KEYS` reads only the candidate_keys_in_order index.
 

@@ -117,9 +117,9 @@ def without_total(reviewer: ApiToken) -> Query:
 
 
 def disagreements(reviewer: ApiToken) -> Query:
-    """Select sessions whose reviewers disagree; for a user, only sessions that they have scored."""
-    is_visible = visibility.visible_disagreement(reviewer, S)
-    return _undecided(reviewer).where(is_visible, S.organization == reviewer.organization_id)
+    """Select sessions whose reviewers disagree, if the caller can see their scores."""
+    query = _undecided(reviewer).where(S.has_disagreement, visibility.scores_visible(reviewer))
+    return query.where(S.organization == reviewer.organization_id)
 
 
 def _open_keys(reviewer: ApiToken, *columns: Any) -> Query:

@@ -3,7 +3,7 @@
 - In a blind assessment, a candidate's name, email address and key are hidden from a user until they have scored the
   session.
 - Other reviewers' scores, and values derived from them, are hidden from a user whose role allows scoring until they
-  have scored the session.
+  have scored the session, it has a hiring decision, or they choose to see them (ScoreReveal, R49).
 
 A user has scored a session once they have scored every criterion (CompletedScoring). Service accounts and candidates
 are not affected. Every response with a candidate's name, email address or score must pass through this module.
@@ -17,7 +17,6 @@ from uuid import UUID
 import peewee
 
 from models import sql
-from models.scores import CompletedScoring, select_scoring
 from models.webhooks.tables import json_body
 from rules import candidate_keys, roles
 from rules.rows import row_id
@@ -32,12 +31,7 @@ def hidden_candidates(viewer: Any, key_ids: Iterable[Any]) -> set[Any]:
     user_id = getattr(viewer, "user_id", None)
     if user_id is None:
         return set()
-    hidden = set()
-    for batch in peewee.chunked(set(key_ids) - {None}, MAX_IDS_PER_STATEMENT):
-        text = sql.HIDDEN_KEYS.format(key_ids=sql.any_of("key_ids", "uuid"))
-        rows = sql.rows(text, user_id=user_id, key_ids=tuple(row_id(key_id) for key_id in batch))
-        hidden |= {row_id(key_id) for (key_id,) in rows}
-    return hidden
+    return _select_ids(sql.HIDDEN_KEYS, user_id, set(key_ids) - {None})
 
 
 def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
@@ -45,12 +39,16 @@ def hidden_scores(viewer: Any, session_ids: Iterable[Any]) -> set[Any]:
     ids = set(session_ids) - {None}
     if not ids or not scores_independently(viewer):
         return set()
-    scored = CompletedScoring.select(CompletedScoring.session).where(CompletedScoring.user == viewer.user_id)
-    return ids - {
-        row.session_id
-        for batch in peewee.chunked(ids, MAX_IDS_PER_STATEMENT)
-        for row in scored.where(CompletedScoring.session.in_(batch))
-    }
+    return ids - _select_ids(sql.SESSIONS_WITH_VISIBLE_SCORES, viewer.user_id, ids)
+
+
+def _select_ids(text: str, user_id: Any, ids: set[Any]) -> set[Any]:
+    selected = set()
+    for batch in peewee.chunked(ids, MAX_IDS_PER_STATEMENT):
+        values = tuple(row_id(each) for each in batch)
+        rows = sql.rows(text.format(ids=sql.any_of("ids", "uuid")), user_id=user_id, ids=values)
+        selected |= {row_id(each) for (each,) in rows}
+    return selected
 
 
 def scores_independently(viewer: Any) -> bool:
@@ -58,14 +56,11 @@ def scores_independently(viewer: Any) -> bool:
     return viewer.user_id is not None and roles.allows(viewer.user.role, "write")
 
 
-def visible_disagreement(viewer: Any, session: Any) -> Any:
-    """Build the condition for a disagreement that is visible to the caller.
-
-    session -- the table or its alias
-    """
-    if viewer.user_id is None:
-        return session.has_disagreement
-    return session.has_disagreement & peewee.fn.EXISTS(select_scoring(viewer, session.id))
+def scores_visible(viewer: Any) -> peewee.SQL:
+    """Build the condition that other reviewers' scores of session `s` of key `k` are visible to the caller."""
+    if not scores_independently(viewer):
+        return peewee.SQL("TRUE")
+    return sql.node(sql.SCORES_VISIBLE, user_id=viewer.user_id)
 
 
 def without_identity(row: dict[str, Any]) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class ReviewBacklog(Schema):
 
     to_score = Integer("Closed sessions with at least one unscored criterion.", example=3)
     disagreements = Integer(
-        "Sessions with scores 2 or more levels apart for a criterion. For people, only sessions that they have scored.",
+        "Sessions with scores 2 or more levels apart for a criterion, if they are visible to the caller.",
         example=1,
     )
     failed_messages = Integer("Failed invitations and reminders for open keys.", example=2)

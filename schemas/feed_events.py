@@ -85,7 +85,7 @@ class ScorePayload(SessionIds):
 
     criterion = String("Criterion key.", example="quality")
     value = Number(
-        "Level value; null in the feed for people who have not scored every criterion.",
+        "Level value; null in the feed while the scores are hidden from the caller.",
         example=3,
         null=True,
     )

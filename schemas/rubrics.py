@@ -11,8 +11,9 @@ EXAMPLE_LEVELS = [
     {"value": 3, "label": "Solid", "description": "Finds the cause and fixes it."},
 ]
 KEY = (
-    "[a-z][a-z0-9_-]{0,62}",
-    "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter.",
+    "(?!recommendation$)[a-z][a-z0-9_-]{0,62}",
+    "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter, and not be "
+    "`recommendation`, which every scorecard has.",
 )
 WEIGHT_RANGE = Range(0, 1_000_000, min_inclusive=False, error="Must be a number above 0 and at most 1000000.")
 

@@ -1,5 +1,7 @@
 """A session's scores."""
 
+from typing import Any
+
 from schemas.base import Author, Body, Deleted, Schema, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
@@ -8,6 +10,15 @@ from schemas.rubrics import Criterion
 from schemas.timestamps import Timestamp
 
 EXAMPLE_COMMENT = "Found the race by reading, then proved it."
+SEEN_VERSION = Integer(
+    "The rubric version that you scored with; 409 `rubric_changed` if it is no longer current.",
+    data_key="rubricVersion",
+    min=1,
+    max=2**31 - 1,
+    load_default=None,
+    example=1,
+    null=True,
+)
 
 
 class ScoreQuery(Filter):
@@ -23,21 +34,31 @@ class NewScore(Body):
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
     evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
     reason = Text(2000, "Reason for the revision.", load_default=None, example="Reread the tests.", null=True)
-    seen_version = Integer(
-        "The rubric version that you scored with; 409 `rubric_changed` if it is no longer current.",
-        data_key="rubricVersion",
-        min=1,
-        max=2**31 - 1,
-        load_default=None,
-        example=1,
-        null=True,
-    )
+    seen_version = SEEN_VERSION
     seen_score = Id(
         "Id of the score that you replace; 409 `score_changed` if it is no longer current.",
         data_key="replaces",
         load_default=None,
         null=True,
     )
+
+
+class BatchScore(NewScore):
+    """A reviewer's score for a criterion, or their recommendation."""
+
+    class Meta(NewScore.Meta):
+        exclude = ("seen_version",)
+
+    criterion = String("Criterion key, or `recommendation`.", min=1, max=63, example="quality", required=True)
+
+
+class NewScores(Body):
+    """Scores for several criteria."""
+
+    scores = ListOf(
+        BatchScore, "Scores for different criteria.", min=1, max=51, distinct="criterion", required=True
+    )
+    seen_version = SEEN_VERSION
 
 
 class Withdrawal(Body):
@@ -60,9 +81,16 @@ class Score(Schema):
     created_at = Timestamp("Time when it was submitted.")
     withdrawn_at = Timestamp("Time when it was withdrawn.", null=True)
     withdrawal_reason = String("Reason for the withdrawal.", example="Not the candidate's work.", null=True)
+    independent = Flag(
+        "False if the reviewer could see another reviewer's score of the session when they submitted it.",
+        example=True,
+    )
 
 
 ScoreResponse = define_schema("ScoreResponse", "One score.", score=Nested(Score, "The current score."))
+RevealedScores = define_schema(
+    "RevealedScores", "The scores are visible.", ok=Flag("Always true.", example=True)
+)
 WithdrawnScore = define_schema("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 
@@ -77,6 +105,15 @@ class ScoredCriterion(Criterion):
     scores = ListOf(Score, "The reviewers' current scores in this rubric version, newest first.")
     score = Nested(Score, "The newest current score; null without scores.", null=True)
     history = ListOf(Score, "The criterion's scores in all versions, newest first.")
+
+
+class Recommendation(ScoredCriterion):
+    """The reviewers' overall recommendations, from 1 (strong no) to 4 (strong yes), in the form of a criterion."""
+
+    class Meta(ScoredCriterion.Meta):
+        exclude = ("description", "weight")
+
+    key: Any = String("Always `recommendation`.", example="recommendation")
 
 
 class ScoringRubric(Schema):
@@ -96,13 +133,15 @@ class Scores(Schema):
     rubric_version = Integer("Rubric version.", example=1, null=True)
     current_rubric_version = Integer("Current version, which new scores use.", example=1, null=True)
     criteria = ListOf(ScoredCriterion, "Criteria in this version.")
+    recommendation = Nested(Recommendation, "Recommendations, which are not part of the total.", null=True)
     total = Number(
         "Weighted sum of the means, with 3 decimals; null if a criterion has no score.", example=6, null=True
     )
     lowest_total = Number("Lowest possible total.", example=2, null=True)
     highest_total = Number("Highest possible total.", example=6, null=True)
     others_hidden = Flag(
-        "True if other reviewers' scores are hidden until the caller has scored every criterion.",
+        "True if other reviewers' scores are hidden until the caller has scored every criterion or chooses to see "
+        "them, or the candidate has a hiring decision.",
         example=False,
     )
     reviewer_count = Integer(

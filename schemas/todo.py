@@ -133,8 +133,7 @@ class Todo(Schema):
     )
     disagreements = _todo_list(
         "Disagreements",
-        "Undecided sessions whose reviewers' scores are at least 2 levels apart. For people, only sessions "
-        "that they have scored.",
+        "Undecided sessions whose reviewers' scores are visible to the caller and at least 2 levels apart.",
         TodoSession,
     )
     failed_messages = _todo_list(

@@ -281,6 +281,7 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
     person = make_person(session.organization, email=f"{session.id}@people.example")
     models.CompletedScoring.create(session=session, user=person)
     assignment = models.Assignment.create(session=session, user=person, assigned_by=reviewer)
+    models.ScoreReveal.record(session.assessment, person, session)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     run = make_run(session, word)
     return {

@@ -5,6 +5,7 @@ from typing import Any
 import peewee
 
 from models.assessments import Assessment
+from models.base import db
 from models.ledger.protection import ProtectedModel
 from models.orgs import User
 from models.sessions import Session
@@ -16,6 +17,7 @@ class ScoreReveal(ProtectedModel):
     personal_data = None
     protected = ("assessment", "session", "user", "created_at")
     parent = "assessment"
+    session_link = ("session_id", "id")
 
     user_id: Any
     assessment = peewee.ForeignKeyField(Assessment, index=False)
@@ -24,3 +26,17 @@ class ScoreReveal(ProtectedModel):
 
     class Meta:
         indexes = ((("assessment", "user", "session"), True),)
+
+    @property
+    def key_id(self) -> Any:
+        """The candidate whom the ledger's entry is about, if any."""
+        return self.session and self.session.key_id
+
+    @classmethod
+    def record(cls, assessment: Assessment, user: User, session: Session | None = None) -> None:
+        """Record the choice unless it is recorded already."""
+        choice = {"assessment": assessment, "user": user, "session": session}
+        with db.atomic():
+            user.lock()  # for the unique index, nulls differ
+            if cls.get_or_none(**choice) is None:
+                cls.create(**choice)

@@ -10,6 +10,16 @@ from rules.statistics.rounding import round_half_away
 # Reviewers disagree if their scores are at least this many levels apart.
 DISAGREEMENT_LEVELS = 2
 
+# A reviewer's overall recommendation is scored like a criterion, with any rubric, but is not part of the total.
+RECOMMENDATION: dict[str, Any] = {
+    "key": "recommendation",
+    "title": "Recommendation",
+    "levels": [
+        {"value": value, "label": label}
+        for value, label in enumerate(("Strong no", "No", "Yes", "Strong yes"), 1)
+    ],
+}
+
 
 def value_range(criterion: Mapping[str, Any]) -> tuple[int, int]:
     """Return the lowest and highest value of a criterion's levels."""

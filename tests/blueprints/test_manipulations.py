@@ -32,6 +32,7 @@ from models import (
     LedgerEntry,
     ModelUsage,
     Score,
+    ScoreReveal,
     Session,
     SigningKey,
     Submission,
@@ -243,6 +244,11 @@ ROWS = {
         lambda r: CompletedScoring.delete().where(CompletedScoring.session == r.session).execute(),
         "data_changed",
     ),
+    "a choice to see the scores is deleted": (
+        lambda r: ScoreReveal.delete().where(ScoreReveal.session == r.session).execute(),
+        "data_changed",
+    ),
+    "a score is marked as independent": (row_of(Score, independent=False), "data_changed"),
     "a submission's digest is changed": (row_of(Submission, sha256="0" * 64), "data_changed"),
     "a submission's size is changed": (row_of(Submission, size=1), "data_changed"),
     "a submission is deleted": (
@@ -291,7 +297,9 @@ def recording(clock, organization, assessment, worker):
         comment="Good",
         evidence=[],
     )
-    CompletedScoring.create(session=session, user=make_person(organization, name="Eve"))
+    person = make_person(organization, name="Eve")
+    CompletedScoring.create(session=session, user=person)
+    ScoreReveal.record(assessment, person, session)
     worker.run_once()
     clock.fixed += timedelta(minutes=11)
     worker.run_once()

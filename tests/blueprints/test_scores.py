@@ -51,6 +51,16 @@ def test_an_empty_scorecard_lists_the_criteria(reviewer, scored, rubric):
         ("quality", 2, 1, 5, None, []),
         ("tests", 0.5, 1, 5, None, []),
     ]
+    recommendation = card.pop("recommendation")
+    assert [(level["value"], level["label"]) for level in recommendation.pop("levels")] == [
+        (1, "Strong no"),
+        (2, "No"),
+        (3, "Yes"),
+        (4, "Strong yes"),
+    ]
+    without_scores = {"mean": None, "spread": None, "disagreement": False, "scores": [], "history": []}
+    named = {"key": "recommendation", "title": "Recommendation", "lowest": 1, "highest": 4, "score": None}
+    assert recommendation == named | without_scores
     assert card == {
         "rubric": {"id": str(rubric.id), "name": "Engineers", "version": 1},
         "rubricId": str(rubric.id),
@@ -79,6 +89,7 @@ def test_put_returns_the_score(clock, reviewer, scored):
         "createdAt": "2026-04-01T09:00:00.000Z",
         "withdrawnAt": None,
         "withdrawalReason": None,
+        "independent": True,
     }
     assert get_criterion(scorecard(reviewer, scored), "quality")["score"] == score
     without_optional_fields = put(reviewer, scored, "tests", 3)
@@ -269,6 +280,72 @@ def test_scores_require_a_rubric(reviewer, session):
     assert set(card.values()) == {None}
     assert error_of(reviewer.get(path_of(session), version=1)) == (404, "not_found")
     assert error_of(reviewer.put(path_of(session, "quality"), {"value": 1})) == (409, "no_rubric")
+
+
+def test_a_recommendation_is_not_part_of_the_total(reviewer, bob, scored, rubric):
+    put(reviewer, scored, "recommendation", 4, comment="Hire", evidence=["first"])
+    card = scorecard(reviewer, scored)
+    assert (card["recommendation"]["mean"], card["total"], card["reviewerCount"]) == (4, None, 0)
+    for key in ("quality", "tests"):
+        put(reviewer, scored, key, 3)
+    put(bob, scored, "recommendation", 1)
+    card = scorecard(reviewer, scored)
+    recommendation = card["recommendation"]
+    assert (card["total"], card["reviewerCount"], recommendation["mean"]) == (7.5, 1, 2.5)
+    assert [score["value"] for score in recommendation["scores"]] == [1, 4]
+    # It counts in all versions of the rubric, and does not change the version of the total.
+    rubric.apply_changes({"name": "Renamed"})
+    put(reviewer, scored, "recommendation", 3)
+    card = scorecard(reviewer, scored)
+    assert (card["rubricVersion"], card["total"], card["recommendation"]["mean"]) == (1, 7.5, 2)
+    assert bob.delete(path_of(scored, "recommendation")).status_code == 200
+    card = scorecard(reviewer, scored)
+    assert (card["total"], card["recommendation"]["mean"]) == (7.5, 3)
+    assert error_paths(reviewer.put(path_of(scored, "recommendation"), {"value": 5})) == [["value"]]
+
+
+def test_no_criterion_can_be_called_recommendation(reviewer):
+    body = {"name": "One", "criteria": [criterion("recommendation"), criterion("recommendations")]}
+    assert error_paths(reviewer.post("/v1/rubrics", body)) == [["criteria", 0, "key"]]
+
+
+def test_a_batch_submits_all_scores(reviewer, scored):
+    scores = [
+        {"criterion": key, "value": 3, "comment": key} for key in ("quality", "tests", "recommendation")
+    ]
+    card = body_of(reviewer.put(path_of(scored), {"scores": scores, "rubricVersion": 1}))
+    assert card == scorecard(reviewer, scored)
+    assert (card["total"], card["recommendation"]["mean"]) == (7.5, 3)
+    replaced = get_criterion(card, "quality")["score"]["id"]
+    scores = [{"criterion": "quality", "value": 5, "reason": "Read again.", "replaces": replaced}]
+    card = body_of(reviewer.put(path_of(scored), {"scores": scores}))
+    assert [score["reason"] for score in get_criterion(card, "quality")["history"]] == ["Read again.", None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"criterion": "speed"}, ["scores", 1, "criterion"]),
+        ({"criterion": "quality"}, ["scores"]),
+        ({"value": 6}, ["scores", 1, "value"]),
+        ({"value": "3"}, ["scores", 1, "value"]),
+        ({"evidence": ["first", "elsewhere"]}, ["scores", 1, "evidence", 1]),
+        ({"rubricVersion": 1}, ["scores", 1, "rubricVersion"]),
+    ],
+)
+def test_a_batch_with_an_invalid_score_submits_none(reviewer, scored, changes, path):
+    scores = [{"criterion": "quality", "value": 3}, {"criterion": "tests", "value": 3} | changes]
+    assert error_paths(reviewer.put(path_of(scored), {"scores": scores})) == [path]
+    assert Score.select().count() == 0
+
+
+def test_a_batch_with_an_outdated_score_submits_none(reviewer, scored):
+    scores = [{"criterion": "quality", "value": 3}, {"criterion": "tests", "value": 3}]
+    body = {"scores": [scores[0], scores[1] | {"replaces": str(scored.id)}]}
+    assert error_of(reviewer.put(path_of(scored), body)) == (409, "score_changed")
+    response = reviewer.put(path_of(scored), {"scores": scores, "rubricVersion": 2})
+    assert error_of(response) == (409, "rubric_changed")
+    assert Score.select().count() == 0
 
 
 @pytest.mark.parametrize("unknown", ["speed", "QUALITY", "quality%00", "x" * 300])

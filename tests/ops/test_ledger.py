@@ -35,6 +35,7 @@ from models import (
     Rubric,
     RubricVersion,
     Score,
+    ScoreReveal,
     Session,
     SigningKey,
     Submission,
@@ -57,7 +58,7 @@ TABLES = {table.__name__: table for table in ProtectedModel.__subclasses__()}
 UNIQUE_TOGETHER = {
     "address": User,
     "number": RubricVersion,
-    "user": CompletedScoring,
+    "user": (CompletedScoring, ScoreReveal),
     "public_key": SigningKey,
 }
 
@@ -76,6 +77,7 @@ def make_rows(organization, reviewer):
     eve = make_person(organization, name=f"Eve at {organization.name}")
     CompletedScoring.create(session=session, user=eve)
     Assignment.create(session=session, user=eve, assigned_by=reviewer)
+    ScoreReveal.record(assessment, eve, session)
     invitations.decide(session.key, reviewer, "rejected", None)
     privacy.erase(make_session(make_key(assessment)).key)
     make_key(assessment)
