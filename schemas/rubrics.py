@@ -1,7 +1,8 @@
 """Scoring rubrics."""
 
-from marshmallow.validate import Range
+from marshmallow.validate import NoneOf, Range
 
+from rules.statistics.scoring import RECOMMENDATION
 from schemas.base import Body, Deleted, PageOf, Schema, define_schema
 from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, Pattern, String, Text
 from schemas.timestamps import Timestamp
@@ -11,9 +12,8 @@ EXAMPLE_LEVELS = [
     {"value": 3, "label": "Solid", "description": "Finds the cause and fixes it."},
 ]
 KEY = (
-    "(?!recommendation$)[a-z][a-z0-9_-]{0,62}",
-    "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter, and not be "
-    "`recommendation`, which every scorecard has.",
+    "[a-z][a-z0-9_-]{0,62}",
+    "Must be 1 to 63 lowercase letters, digits, hyphens or underscores, starting with a letter.",
 )
 WEIGHT_RANGE = Range(0, 1_000_000, min_inclusive=False, error="Must be a number above 0 and at most 1000000.")
 
@@ -29,7 +29,13 @@ class Level(Body):
 class Criterion(Body):
     """A criterion that reviewers score."""
 
-    key = Pattern(*KEY, "Identifier in URLs.", example="problem-solving", required=True)
+    key = Pattern(
+        *KEY,
+        "Identifier in URLs; not `recommendation`, which is in every scorecard.",
+        validate=NoneOf([RECOMMENDATION["key"]], error="`recommendation` is reserved. Choose another key."),
+        example="problem-solving",
+        required=True,
+    )
     title = Text(255, "Title.", example="Problem solving", required=True)
     description = Text(2000, "Guidance for reviewers.", example="From symptom to cause.")
     weight = Number("Relative weight, above 0.", validate=WEIGHT_RANGE, load_default=1, example=2)

@@ -1,7 +1,5 @@
 """A session's scores."""
 
-from typing import Any
-
 from schemas.base import Author, Body, Deleted, Schema, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
@@ -112,8 +110,6 @@ class Recommendation(ScoredCriterion):
 
     class Meta(ScoredCriterion.Meta):
         exclude = ("description", "weight")
-
-    key: Any = String("Always `recommendation`.", example="recommendation")
 
 
 class ScoringRubric(Schema):

@@ -19,6 +19,7 @@ CALLERS = (
 ALL = "200 200 200 200 200 200 200 200 | 200 200 200 200"
 CHANGE_OWN_SCORE = "200 403 401 401 404 401 401 401 | 404 404 403 403"  # the service account's score
 DELETE_NOTE = "200 403 401 401 404 401 401 401 | 200 403 403 403"  # the service account's note
+REVEAL_SCORES = "403 403 401 401 404 401 401 401 | 200 200 403 403"  # for people only
 END_SIGN_IN = "404 404 401 401 404 401 401 401 | 200 200 200 403"  # a token is not a sign-in
 INVALID_TOKEN = "403 403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
 EMAIL_LINK = "403 403 403 403 403 403 403 403 | 202 202 202 403"
@@ -26,6 +27,7 @@ NOT_SIGNED = "403 403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is n
 NO_PROVIDER = "404 404 404 404 404 404 404 404 | 404 404 404 404"
 NO_REPOSITORY = NO_PROVIDER
 WITHOUT_PROVIDER = "401 401 404 404 401 401 401 401 | 401 401 401 401"
+REVEALING = ("sessions/<session_id>", "assessments/<assessment_id>")
 PROXIES = [f"{method} /v1/proxy/<provider>/<path>" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
 
 # Routes that require no credential. Candidates' routes authenticate the key in the body or the query.
@@ -84,6 +86,7 @@ STATUS_OVERRIDES = {
     "DELETE /v1/sessions/<session_id>/scores/<criterion>": CHANGE_OWN_SCORE,
     "POST /v1/sessions/<session_id>/scores/<criterion>/withdraw": CHANGE_OWN_SCORE,
     "DELETE /v1/sessions/<session_id>/notes/<note_id>": DELETE_NOTE,
+    **{f"POST /v1/{each}/scores/reveal": REVEAL_SCORES for each in REVEALING},
     "DELETE /v1/sign-in/session": END_SIGN_IN,
     **dict.fromkeys(PROXIES, WITHOUT_PROVIDER),
 }

@@ -1,6 +1,7 @@
 """Blind scoring: people see the candidate's identity and other people's scores only after scoring (R41)."""
 
 import re
+from typing import Any
 
 import pytest
 from callers import Caller
@@ -16,14 +17,16 @@ from factories import (
 )
 from response_checks import body_of, error_paths
 
-from models import Delivery, WebhookDelivery, sessions
+from models import Delivery, WebhookDelivery, db, sessions
 from models.webhooks.outbox import publish_new
 from rules.roles import ROLES
+from schemas.results import SORTS
 from tests.access.rows import ROWS
 from tests.hostile.operations import LEVELS, fill
 
 NAME, EMAIL = "Zebulon Quartermain", "zq@quartermain.example"
 TRACES = ("zebulon", "quartermain")
+ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 @pytest.fixture
@@ -44,6 +47,8 @@ def names(names, organization, key, session):
     is_about_key = WebhookDelivery.candidate_id == key.id
     WebhookDelivery.update(answer=f"Welcome, {NAME}").where(is_about_key).execute()
     Delivery.update(last_error=f"550 {EMAIL} is unknown").where(Delivery.id == key.invitation_id).execute()
+    # A hiring decision would reveal the scores.
+    key.update_columns(decision="undecided", decision_reason=None, decided_at=None, decided_by=None)
     return names | {"name": "start.js", "webhook_id": hook.id, "assessment_id": key.assessment_id}
 
 
@@ -99,6 +104,13 @@ WITH_SCORES = {
     "GET /v1/sessions/<session_id>/scores",
     "GET /v1/webhooks/<webhook_id>/deliveries",
 }
+# People cannot sort a blind assessment by name.
+OPEN_SORTS = set(SORTS) - {"candidateName"}
+DERIVED_FROM_SCORES = WITH_SCORES | {
+    "GET /v1/analytics/progress",
+    "GET /v1/todo",
+    *(f"sort={sort}" for sort in OPEN_SORTS),
+}
 
 
 @pytest.mark.slow
@@ -135,6 +147,81 @@ def test_no_read_shows_other_scores(app, organization, reviewer, names, session,
     scored = re.compile(r"\b987\b|\b1974\b|xylophone")
     for caller, expected in ((bob, set()), (reviewer, WITH_SCORES)):
         assert {route for route, text in read_all(caller, names).items() if scored.search(text)} == expected
+
+
+# Each makes the scores of a session visible to Bob.
+REVEALING: dict[str, Any] = {
+    "scoring": lambda bob, ann, session: give_scores(bob, session, 500),
+    "a decision": lambda bob, ann, session: decide(ann, session, "advanced"),
+    "an undone decision": lambda bob, ann, session: [
+        decide(ann, session, decision) for decision in ("rejected", "undecided")
+    ],
+    "choosing the session": lambda bob, ann, session: body_of(
+        bob.post(f"/v1/sessions/{session.id}/scores/reveal")
+    ),
+    "choosing the assessment": lambda bob, ann, session: body_of(
+        bob.post(f"/v1/assessments/{session.assessment_id}/scores/reveal")
+    ),
+}
+# Ann's and Carol's scores of two sessions. Only the first ones disagree, and the totals' order differs.
+SCORES = ({"Ann": (1, 1_000), "Carol": (1_000, 1_000)}, {"Ann": (1_000, 1), "Carol": (1_000, 500)})
+
+
+def give_scores(caller, session, value):
+    values = {"quality": value, "tests": value, "recommendation": min(value, 4)}
+    scores = [{"criterion": key, "value": each, "comment": str(value)} for key, each in values.items()]
+    body_of(caller.put(f"/v1/sessions/{session.id}/scores", {"scores": scores}))
+
+
+def decide(caller, session, decision):
+    body_of(caller.put(f"/v1/candidates/{session.key_id}/decision", {"decision": decision}))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clock")
+def test_no_read_depends_on_hidden_scores(app, organization, reviewer, names, session):
+    """Not by values, totals, spreads, comments, counts, filters or the order, until the scores are visible."""
+    levels = [{"value": value, "label": "Level"} for value in (1, 500, 1_000)]
+    criteria = [{"key": key, "title": key, "weight": 1, "levels": levels} for key in ("quality", "tests")]
+    session.assessment.rubric.apply_changes({"criteria": criteria})
+    both = (session, make_session(make_key(session.assessment, "other@quartermain.example")))
+    sessions.complete(both[1])
+    ann, bob, carol = (
+        Caller.person(app, make_person(organization, role, name=name))
+        for name, role in (("Ann", "reviewer"), ("Bob", "admin"), ("Carol", "reviewer"))
+    )
+    known_ids = {str(each) for row in both for each in (row.id, row.key_id)}
+
+    def read(caller, scores, reveal):
+        """Return the responses to all GETs without new ids, and roll the scores back."""
+        with db.atomic() as undone:
+            for number, each in enumerate(both):
+                give_scores(ann, each, scores["Ann"][number])
+                give_scores(carol, each, scores["Carol"][number])
+                reveal(bob, ann, each)
+            publish_new()
+            texts = read_all(caller, names)
+            for sort in OPEN_SORTS:
+                path = f"/v1/assessments/{session.assessment_id}/results"
+                texts[f"sort={sort}"] = caller.get(path, sort=sort, order="desc").text
+            undone.rollback()
+        return {
+            route: re.sub(ID, lambda found: found[0] if found[0] in known_ids else "new", text)
+            for route, text in texts.items()
+        }
+
+    def dependent(caller, reveal=lambda *_: None):
+        """Return the routes whose responses depend on Ann's and Carol's scores."""
+        first, second = (read(caller, scores, reveal) for scores in SCORES)
+        return {route for route, text in first.items() if text != second[route]}
+
+    assert dependent(bob) == set()
+    assert dependent(reviewer) == DERIVED_FROM_SCORES
+    revealed = {name: dependent(bob, reveal) for name, reveal in REVEALING.items()}
+    # Work that waits for reviewers excludes decided candidates.
+    waiting = {"GET /v1/analytics/progress", "GET /v1/todo"}
+    assert revealed.pop("a decision") == DERIVED_FROM_SCORES - waiting
+    assert revealed == dict.fromkeys(revealed, DERIVED_FROM_SCORES)
 
 
 def test_other_sessions_and_people_stay_blind(app, organization, person, key, session):

@@ -1,13 +1,16 @@
-"""Independent scoring: people can see other people's scores only after scoring every criterion (R41)."""
+"""Independent scoring: people see others' scores after scoring, a hiring decision, or an explicit choice (R49).
+
+`test_no_read_depends_on_hidden_scores` (tests/access/test_blind.py) reads every GET in each of these states.
+"""
 
 import json
 
 import pytest
 from callers import Caller
 from factories import make_assessment, make_key, make_person, make_rubric, make_session, make_webhook
-from response_checks import body_of
+from response_checks import body_of, error_of
 
-from models import Session
+from models import AuditEntry, ScoreReveal, Session
 from models.webhooks.outbox import publish_new
 
 LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
@@ -65,6 +68,96 @@ def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, s
     bob.delete(f"/v1/sessions/{scored.id}/scores/tests")
     assert values(bob, scored) == {"quality": [1, 3], "tests": [3]}  # Bob has already seen them
     assert values(carol, scored) == {"quality": [], "tests": []}
+
+
+def reveal(caller, row, kind="sessions"):
+    return caller.post(f"/v1/{kind}/{row.id}/scores/reveal")
+
+
+def test_a_person_can_choose_to_see_the_scores_of_a_session_or_an_assessment(people, assessment, scored):
+    ann, bob, carol = people
+    other = make_session(make_key(assessment))
+    put_scores(ann, other, 2)
+    for _ in range(2):
+        assert body_of(reveal(bob, scored)) == {"ok": True}
+        assert body_of(reveal(carol, assessment, "assessments")) == {"ok": True}
+    assert values(bob, scored) == values(carol, scored) == {"quality": [3], "tests": [3]}
+    assert values(bob, other) == {"quality": [], "tests": []}
+    assert values(carol, other) == {"quality": [2], "tests": [2]}
+    assert ScoreReveal.select().count() == 2
+    actions = [entry.action for entry in AuditEntry.select() if entry.action.startswith("reveal")]
+    assert sorted(actions) == ["revealAssessmentScores"] * 2 + ["revealScores"] * 2
+
+
+def test_only_people_can_choose_and_only_in_their_organization(
+    people, reviewer, neighbour, assessment, scored
+):
+    for row, kind in ((scored, "sessions"), (assessment, "assessments")):
+        assert error_of(reveal(reviewer, row, kind)) == (403, "insufficient_role")
+        assert error_of(reveal(neighbour, row, kind)) == (404, "not_found")
+
+
+def test_choosing_to_see_the_scores_reveals_no_name(people, assessment, scored):
+    assessment.update_columns(blind=True)
+    scored.key.update_columns(candidate_name="Zoe")
+    body_of(reveal(people[1], scored))
+    assert values(people[1], scored) == {"quality": [3], "tests": [3]}
+    assert body_of(people[1].get(f"/v1/sessions/{scored.id}"))["candidateName"] is None
+
+
+def test_a_hiring_decision_reveals_the_scores_even_if_it_is_undone(people, scored):
+    ann, bob, _ = people
+    for decision in ("rejected", "undecided"):
+        body_of(ann.put(f"/v1/candidates/{scored.key_id}/decision", {"decision": decision}))
+        assert values(bob, scored) == {"quality": [3], "tests": [3]}
+
+
+def independence(caller, session):
+    """Return whether each score is independent, by reviewer and criterion, newest first."""
+    card = scorecard(caller, session)
+    scores = [score for each in (*card["criteria"], card["recommendation"]) for score in each["history"]]
+    return {
+        (score["reviewer"]["name"], score["criterion"]): [
+            each["independent"]
+            for each in scores
+            if (each["reviewer"], each["criterion"]) == (score["reviewer"], score["criterion"])
+        ]
+        for score in scores
+    }
+
+
+def test_a_score_is_independent_unless_the_others_scores_were_visible(people, reviewer, assessment, scored):
+    ann, bob, carol = people
+    put_scores(ann, scored, 2, "tests")  # nobody else has scored
+    put_scores(bob, scored, 1, "quality")
+    body_of(reveal(bob, scored))
+    put_scores(bob, scored, 2)
+    put_scores(ann, scored, 3, "recommendation")  # Ann has completed her scoring
+    batch = [{"criterion": key, "value": 1} for key in ("quality", "tests", "recommendation")]
+    body_of(carol.put(f"/v1/sessions/{scored.id}/scores", {"scores": batch}))
+    put_scores(reviewer, scored, 1, "quality")
+    assert independence(reviewer, scored) == {
+        ("Ann", "quality"): [True],
+        ("Ann", "tests"): [True, True],
+        ("Ann", "recommendation"): [False],
+        ("Bob", "quality"): [False, True],
+        ("Bob", "tests"): [False],
+        ("Carol", "quality"): [True],
+        ("Carol", "tests"): [True],
+        ("Carol", "recommendation"): [True],
+        (reviewer.row.name, "quality"): [False],
+    }
+
+
+def test_withdrawn_scores_of_others_count_as_seen(people, assessment, reviewer):
+    bob = people[1]
+    session = make_session(make_key(assessment))
+    put_scores(reviewer, session, 1, "quality")
+    assert independence(reviewer, session) == {(reviewer.row.name, "quality"): [True]}
+    reviewer.delete(f"/v1/sessions/{session.id}/scores/quality")
+    body_of(reveal(bob, assessment, "assessments"))
+    put_scores(bob, session, 1, "quality")
+    assert independence(reviewer, session)[("Bob", "quality")] == [False]
 
 
 def test_service_accounts_and_observers_can_see_all_scores(app, organization, reviewer, reader, scored):
