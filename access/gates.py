@@ -1,11 +1,11 @@
-"""Conditions on the caller's organization."""
+"""Conditions on the caller or their organization."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from access import caller, raises
-from errors import SubscriptionRequired
+from errors import InsufficientRole, SubscriptionRequired
 
 
 def subscribed(view: Callable) -> Callable:
@@ -15,6 +15,18 @@ def subscribed(view: Callable) -> Callable:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         caller.organization.require_subscription()
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def people_only(view: Callable) -> Callable:
+    """Reject service accounts. Raises InsufficientRole."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if caller.user_id is None:
+            raise InsufficientRole("This operation is for people. Service accounts have no role.")
         return view(*args, **kwargs)
 
     return wrapper

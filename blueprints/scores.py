@@ -1,9 +1,9 @@
 """A session's scores, by rubric criterion."""
 
-from access import audit, auth, caller, raises
+from access import audit, auth, caller, gates, raises
 from access.idempotency import idempotent
 from blueprints import Blueprint, find
-from errors import Erased, InsufficientRole, NoRubric, RubricChanged, ScoreChanged
+from errors import Erased, NoRubric, RubricChanged, ScoreChanged
 from models import ApiToken, Assessment, Score, ScoreReveal, Session, scores, visibility
 from schemas.scores import (
     NewScore,
@@ -62,7 +62,7 @@ def _scorecard(session, version=None):
 @blp.post("/sessions/<id:session_id>/scores/reveal")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(InsufficientRole)
+@gates.people_only
 @blp.response(200, RevealedScores)
 @audit.record_change()
 def reveal_scores(session_id):
@@ -73,13 +73,14 @@ def reveal_scores(session_id):
     scores.
     """
     session = find(Session, session_id)
-    return _reveal(session.assessment, session)
+    ScoreReveal.record(session.assessment, caller.user, session)
+    return {"ok": True}
 
 
 @blp.post("/assessments/<id:assessment_id>/scores/reveal")
 @auth.required(ApiToken, scope="write")
 @idempotent
-@raises(InsufficientRole)
+@gates.people_only
 @blp.response(200, RevealedScores)
 @audit.record_change()
 def reveal_assessment_scores(assessment_id):
@@ -87,13 +88,7 @@ def reveal_assessment_scores(assessment_id):
 
     Like `POST /v1/sessions/{id}/scores/reveal`, for all sessions of the assessment, including later ones.
     """
-    return _reveal(find(Assessment, assessment_id))
-
-
-def _reveal(assessment, session=None):
-    if caller.user_id is None:
-        raise InsufficientRole("Service accounts see all scores. Only people can choose to see them.")
-    ScoreReveal.record(assessment, caller.user, session)
+    ScoreReveal.record(find(Assessment, assessment_id), caller.user)
     return {"ok": True}
 
 

@@ -89,12 +89,11 @@ def test_a_person_can_choose_to_see_the_scores_of_a_session_or_an_assessment(peo
     assert sorted(actions) == ["revealAssessmentScores"] * 2 + ["revealScores"] * 2
 
 
-def test_only_people_can_choose_and_only_in_their_organization(
-    people, reviewer, neighbour, assessment, scored
-):
+def test_only_people_can_choose_and_only_in_their_organization(app, reviewer, neighbour, assessment, scored):
+    stranger = Caller.person(app, make_person(neighbour.row.organization))
     for row, kind in ((scored, "sessions"), (assessment, "assessments")):
         assert error_of(reveal(reviewer, row, kind)) == (403, "insufficient_role")
-        assert error_of(reveal(neighbour, row, kind)) == (404, "not_found")
+        assert error_of(reveal(stranger, row, kind)) == (404, "not_found")
 
 
 def test_choosing_to_see_the_scores_reveals_no_name(people, assessment, scored):
