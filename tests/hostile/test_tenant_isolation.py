@@ -88,6 +88,8 @@ class Walk:
             assert response.json == UNAUTHENTICATED, (caller_name, operation)
         elif caller_name == "reader" and response.status_code == 403:
             assert response.json["code"] == "insufficient_scope", operation
+        elif operation.path.endswith("/scores/reveal"):  # for people only
+            assert response.json["code"] == "insufficient_role", operation
         else:
             assert response.json == NOT_FOUND, (caller_name, operation)
 
@@ -138,7 +140,7 @@ def test_foreign_ids_in_a_body_are_rejected(walk, extent):
                     if response.status_code < 400:
                         accepted.add((str(operation), path[-1]))
                     elif caller_name == "writer" and response.status_code == 400:
-                        assert error_paths(response)[0][0] == path[-1], operation
+                        assert path[-1] in error_paths(response)[0], operation
                     elif extent == "matching" and "/sign-in" not in operation.path:
                         assert response.json == NOT_FOUND, operation
     assert snapshot() == before
