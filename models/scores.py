@@ -20,14 +20,17 @@ from models.sessions import Event, Session
 from rules.statistics import scoring
 from rules.statistics.scoring import RECOMMENDATION
 
+# Prefixes of evidence that is not an event. Only the form of these references is validated.
+LINE_OR_TEST = ("diff:", "test:")
+
 
 class Score(ProtectedModel, ErasedWithSession):
     """A reviewer's score of one criterion in one version of the rubric.
 
     A reviewer is a user, or a service account's token. A revision adds a row. A reviewer's latest score of a criterion
     in a version counts, unless it was withdrawn; the latest recommendation counts in all versions. `reason` explains a
-    revision, `withdrawal_reason` a withdrawal. `evidence` contains ids of the session's events. `independent` is false
-    if the reviewer could see another reviewer's score of the session (R49).
+    revision, `withdrawal_reason` a withdrawal. `evidence` contains references: an event's id, `diff:<path>:<line>`, or
+    `test:<name>`. `independent` is false if the reviewer could see another reviewer's score of the session (R49).
     """
 
     personal_data = PersonalData("scores", None)
@@ -102,8 +105,8 @@ class Score(ProtectedModel, ErasedWithSession):
         independent -- by default, whether the reviewer can see no other reviewer's score of the session
         columns -- value, comment and evidence
 
-        Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or
-        evidence that is not an event of the session.
+        Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or an
+        event that is not in the session.
         """
         with db.atomic():
             session.lock_unless_erased()
@@ -398,9 +401,11 @@ def _current(history: list[Score], criterion_key: str, version: RubricVersion) -
     return [score for score in scores if score.is_recommendation or score.rubric_version_id == version.id]
 
 
-def _require_events(session: Session, event_ids: list[str]) -> None:
+def _require_events(session: Session, evidence: list[str]) -> None:
+    """Raise Invalid if evidence references an event that is not in the session."""
+    event_ids = [reference for reference in evidence if not reference.startswith(LINE_OR_TEST)]
     query = Event.select(Event.event_id).where(Event.session == session, Event.event_id.in_(event_ids))
     existing_ids = {event.event_id for event in query}
-    for number, event_id in enumerate(event_ids):
-        if event_id not in existing_ids:
+    for number, reference in enumerate(evidence):
+        if reference in event_ids and reference not in existing_ids:
             raise invalid(["evidence", number], "No event in this session has this id.")

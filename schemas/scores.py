@@ -2,7 +2,7 @@
 
 from schemas.base import Author, Body, Deleted, Schema, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
-from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, String, Text
+from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, Pattern, String, Text
 from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
 from schemas.timestamps import Timestamp
@@ -17,6 +17,14 @@ SEEN_VERSION = Integer(
     example=1,
     null=True,
 )
+EVIDENCE = (
+    r"(?:diff:[\s\S]+:-?[1-9][0-9]*|test:[\s\S]+|(?!diff:|test:)[\s\S]{1,255})",
+    "Must be an event's id, `diff:<path>:<line>` or `test:<name>`.",
+)
+EVIDENCE_TEXT = (
+    "the id of an event; `diff:<path>:<line>`, a line of the final diff's new file, or of the old file with `-<line>`; "
+    "`test:<name>`, a hidden test."
+)
 
 
 class ScoreQuery(Filter):
@@ -30,7 +38,13 @@ class NewScore(Body):
 
     value = Integer("Value within the criterion's scale.", min=0, max=1000, example=2, required=True)
     comment = Text(5000, "Reason.", load_default=None, example=EXAMPLE_COMMENT, null=True)
-    evidence = ListOf(String(min=1, max=255), "Ids of events.", max=100, load_default=list, example=[])
+    evidence = ListOf(
+        Pattern(*EVIDENCE, max=4096),
+        f"References: {EVIDENCE_TEXT} Lines and tests are not looked up.",
+        max=100,
+        load_default=list,
+        example=["diff:src/app.py:12", "test:test_retries"],
+    )
     reason = Text(2000, "Reason for the revision.", load_default=None, example="Reread the tests.", null=True)
     seen_version = SEEN_VERSION
     seen_score = Id(
@@ -73,7 +87,7 @@ class Score(Schema):
     rubric_version = Integer("Rubric version.", attribute="rubric_version.number", example=1)
     value = Integer("Score.", example=3)
     comment = String("Reason.", example=EXAMPLE_COMMENT, null=True)
-    evidence = ListOf(String(), "Ids of events that support the score.", example=[EXAMPLE_EVENT_ID])
+    evidence = ListOf(String(), f"References: {EVIDENCE_TEXT}", example=[EXAMPLE_EVENT_ID])
     reviewer = Nested(Author, "Reviewer.", attribute="reviewer.author")
     reason = String("Reason for the revision.", example="Reread the tests.", null=True)
     created_at = Timestamp("Time when it was submitted.")

@@ -247,7 +247,8 @@ def test_replacing_an_outdated_score_is_rejected(reviewer, bob, scored):
     ("field", "invalid"),
     [
         *(("value", value) for value in (0, 6, 1000, -1, 1001, 2.0, "2", True, None, [1])),
-        *(("evidence", ids) for ids in (["first"] * 101, "first", [1], [""], [None])),
+        *(("evidence", ids) for ids in (["first"] * 101, "first", [1], [""], [None], ["x" * 256])),
+        *(("evidence", [text]) for text in ("diff:a.py", "diff:a.py:0", "diff::1", "diff:a.py:1x", "test:")),
         *(("comment", text) for text in ("", " ", "x" * 5001, 1)),
     ],
 )
@@ -263,6 +264,11 @@ def test_evidence_must_reference_events_from_the_session(reviewer, session, scor
     body = {"value": 1, "evidence": ["first", "elsewhere"]}
     assert error_paths(reviewer.put(path_of(scored, "quality"), body)) == [["evidence", 1]]
     assert Score.select().count() == 0
+
+
+def test_lines_of_the_diff_and_hidden_tests_are_evidence(reviewer, scored):
+    evidence = ["diff:src/app.py:12", "diff:a: b.py:-3", "test:tests/test_app.py::test_retry", "first"]
+    assert put(reviewer, scored, "quality", 1, evidence=evidence)["evidence"] == evidence
 
 
 def test_closed_sessions_can_be_scored_with_late_events_as_evidence(clock, reviewer, scored):
