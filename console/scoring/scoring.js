@@ -1,119 +1,176 @@
-// Scoring: the rubric next to the recording. Each criterion is saved separately.
+// The scorecard beside a session's report. One save for all criteria and the recommendation.
 
 import * as api from "../shared/api.js";
-import { toast } from "../shared/dialogs.js";
+import { ask, onSubmit, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
-import { decisionPanel } from "../decisions/decision.js";
-import { criterionForm } from "./form.js";
+import { formatNumber } from "../shared/numbers.js";
 import { totalText } from "../shared/scores.js";
-import { candidateName } from "../shared/names.js";
-import { erasedNotice } from "../session/report_head.js";
-import { emptyState, renderPageAsync } from "../shared/states.js";
+import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { timelineView } from "../session/timeline.js";
-import { untrustedName } from "../shared/untrusted.js";
+import { criterionForm } from "./form.js";
 
-export async function show(main, { sessionId }, { me, can, signal, setTitle }) {
-  setTitle(t("scoring.title"));
-  await renderPageAsync(
-    main,
-    t("scoring.title"),
-    () => load(sessionId, signal),
-    (data) => page({ ...data, me, canWrite: can("write") && !data.session.erasedAt, sessionId, signal }),
-  );
-}
+const MAX_TODO_ENTRIES = 200;
+// `not_found`: a different rubric with the same version number does not contain a criterion.
+const CONFLICTS = ["rubric_changed", "score_changed", "not_found"];
 
-async function load(sessionId, signal) {
-  const [session, scorecard] = await Promise.all([
-    api.get(`/v1/sessions/${sessionId}`, { signal }),
-    loadScorecard(sessionId, signal),
-  ]);
-  return { session, scorecard };
-}
-
-/** Load the scores for the rubric's current version. */
-async function loadScorecard(sessionId, signal) {
-  const path = `/v1/sessions/${sessionId}/scores`;
-  const scorecard = await api.get(path, { signal });
+/** Load the scores for the rubric's current version. `send` sends a request that returns a scorecard. */
+export async function load({ path, signal }, send = () => api.get(`${path}/scores`, { signal })) {
+  const scorecard = await send();
   if (scorecard.rubricVersion === scorecard.currentRubricVersion) return scorecard;
-  return api.get(path, { query: { version: scorecard.currentRubricVersion }, signal });
+  return api.get(`${path}/scores`, { query: { version: scorecard.currentRubricVersion }, signal });
 }
 
-function page(context) {
-  const { session, scorecard, sessionId, me } = context;
-  const head = h(
-    "div",
-    { class: "page-head" },
-    h(
-      "div",
-      {},
-      h("h1", { tabindex: "-1" }, t("scoring.heading"), " ", untrustedName(candidateName(session, session))),
-      h("p", { class: "quiet" }, session.assessmentTitle),
-    ),
-    h("div", { class: "actions" }, h("a", { class: "secondary", href: `#/sessions/${sessionId}` }, t("scoring.report"))),
-  );
-  if (!scorecard.rubric) return [head, h("div", { class: "panel" }, emptyState(t("scoring.noRubricTitle"), t("scoring.noRubric")))];
-  const draftName = `scores ${sessionId}`;
-  const forms = h("div", { class: "scoring-forms" });
-  const summary = h("div", { class: "panel", role: "status" });
-  const state = { ...context, selected: null, events: new Map(), drafts: new Map(), removedInput: null, storeDrafts };
-  const render = () => {
-    fill(summary, overview(state));
-    const views = state.scorecard.criteria.map((criterion) => criterionForm(criterion, { state, refresh }));
-    state.views = views;
-    state.selected = views.find(({ key }) => key === state.selected?.key) ?? views[0];
-    fill(forms, views.map(({ element }) => element));
-    state.selected?.element.classList.toggle("selected", state.canWrite);
-  };
-  const refresh = async (key) => {
-    const before = state.scorecard;
-    state.scorecard = await loadScorecard(sessionId, state.signal);
-    const hasChanged = rubricVersionId(before) !== rubricVersionId(state.scorecard);
-    // Keep input in other criteria. After a rubric change, also keep scores saved for the old version.
-    const unsavedViews = state.views.filter((view) => hasChanged || (view.key !== key && view.isChanged()));
-    keepDrafts(unsavedViews.map(unsavedInput), hasChanged);
-    render();
+export function render(scorecard, report) {
+  if (!scorecard.rubric) return emptyState(t("scoring.noRubricTitle"), t("scoring.noRubric"));
+  const { session, me, canScore } = report;
+  const draftName = `scores ${session.id}`;
+  const forms = h("div", {});
+  const summary = h("div", { role: "status" });
+  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
+  const submit = h("button", { type: "submit", class: "primary" }, t("scoring.save"));
+  const next = h("button", { type: "submit", class: "secondary" }, t("scoring.saveAndNext"));
+  const state = { report, scorecard, me, canWrite: canScore, selected: null, views: [], events: new Map(), drafts: new Map(), removedInput: null, storeDrafts, withdrawn };
+
+  function show() {
+    fill(summary, overview(state, reveal));
+    state.views = withRecommendation(state.scorecard).map((criterion) => criterionForm(criterion, state));
+    state.selected = state.views.find(({ key }) => key === state.selected?.key) ?? state.views[0];
+    fill(forms, state.views.map(({ element }) => element));
+    state.selected.element.classList.toggle("selected", canScore);
+  }
+
+  /** Show a newer scorecard. Keeps input, except of `savedKeys`; after a rubric change, also scores for the old version. */
+  function update(newer, savedKeys = []) {
+    const hasChanged = rubricVersionId(newer) !== rubricVersionId(state.scorecard);
+    const kept = state.views.filter((view) => hasChanged || (view.isChanged() && !savedKeys.includes(view.key)));
+    state.scorecard = newer;
+    keepDrafts(kept.map(unsavedInput), hasChanged);
+    show();
     storeDrafts();
     if (hasChanged) summary.querySelector(".notice").focus();
-    else state.views.find((view) => view.key === key)?.focus();
-  };
+    else if (!showConflicts()) state.selected.focus();
+  }
+
   function keepDrafts(drafts, hasChanged) {
     state.drafts = new Map(drafts.map((input) => [input.criterion.key, fitDraft(input, state.scorecard)]).filter(([, draft]) => draft));
     if (hasChanged) state.removedInput = drafts.filter(({ criterion, isChanged }) => isChanged && !state.drafts.has(criterion.key));
   }
+
+  /** Mark input that would replace a score that the user has not seen. */
+  function showConflicts() {
+    const outdated = ({ key, replaces, isChanged }) => state.drafts.has(key) && isChanged() && state.drafts.get(key).replaces !== replaces;
+    const conflicts = state.views.filter(outdated);
+    for (const view of conflicts.toReversed()) view.showChanged();
+    return conflicts.length > 0;
+  }
+
   function storeDrafts() {
     const drafts = state.views.filter((view) => view.isChanged()).map(unsavedInput);
     storeDraft(me, draftName, drafts.length ? { rubric: rubricVersionId(state.scorecard), drafts } : null);
   }
+
   /** Restore input from before the user left the page or signed in again. */
-  const restoreDrafts = () => {
-    const stored = state.canWrite && loadDraft(me, draftName);
-    if (!stored) return render();
-    keepDrafts(stored.drafts, stored.rubric !== rubricVersionId(state.scorecard));
-    render();
-    const restored = state.views.filter((view) => state.drafts.has(view.key) && view.isChanged());
-    if (restored.length) toast(t("scoring.restored"));
-    for (const view of restored) if (state.drafts.get(view.key).replaces !== view.replaces) view.showChanged();
-  };
-  const onPick = (event) => state.selected?.addEvidence(event);
-  const onLoad = (events) => {
+  function restoreDrafts() {
+    const stored = canScore && loadDraft(me, draftName);
+    if (stored) keepDrafts(stored.drafts, stored.rubric !== rubricVersionId(state.scorecard));
+    show();
+    if (state.views.some((view) => state.drafts.has(view.key) && view.isChanged())) toast(t("scoring.restored"));
+    showConflicts();
+  }
+
+  /** Save all changed scores together. Returns whether they were saved. */
+  async function save() {
+    const changed = state.views.filter((view) => view.isChanged());
+    if (!changed.length) return true;
+    const scores = changed.map((view) => view.body());
+    forms.inert = true;
+    try {
+      const body = { scores, rubricVersion: state.scorecard.rubricVersion };
+      update(await load(report, () => api.put(`${report.path}/scores`, body)), changed.map(({ key }) => key));
+    } catch (error) {
+      if (CONFLICTS.includes(error.code)) {
+        update(await load(report));
+        return false;
+      }
+      const name = ({ path: [list, n, field, ...rest], message: text }) => (list === "scores" ? { path: [`${scores[n].criterion}.${field}`, ...rest], message: text } : { path: [list], message: text });
+      if (error instanceof api.ApiError) error.details = error.details.map(name);
+      throw error;
+    } finally {
+      forms.inert = false;
+    }
+    toast(t("scoring.savedMessage", { n: changed.length }));
+    report.refresh();
+    return true;
+  }
+
+  async function saveAndOpenNext() {
+    const nextId = await findNext(report);
+    if (!(await save())) return;
+    if (nextId) report.go(`/sessions/${nextId}/score?tab=${report.tab}`);
+    else toast(t("scoring.allScored"));
+  }
+
+  async function withdrawn(key) {
+    update(await load(report), [key]);
+    report.refresh();
+  }
+
+  async function reveal() {
+    const all = h("input", { type: "checkbox", name: "all" });
+    const content = [h("p", {}, t("scoring.revealText")), h("label", { class: "tick" }, all, t("scoring.revealAll"))];
+    const send = () => api.post(`${all.checked ? `/v1/assessments/${session.assessmentId}` : report.path}/scores/reveal`);
+    if (!(await ask({ title: t("scoring.reveal"), content, action: t("scoring.revealAction"), save: send }))) return;
+    update(await load(report));
+    report.refresh();
+  }
+
+  const form = h(
+    "form",
+    { onkeydown: (event) => handleKey(event, state, { form, next }) },
+    summary,
+    !canScore && !session.erasedAt && h("p", { class: "notice" }, t("scoring.readOnly")),
+    forms,
+    canScore && h("div", { class: "scorecard-foot" }, message, h("div", { class: "actions" }, submit, next), h("p", { class: "quiet" }, t("scoring.keys"))),
+  );
+  let opensNext = false;
+  form.addEventListener("submit", ({ submitter }) => {
+    opensNext = submitter === next;
+  });
+  onSubmit(form, { submit, message, save: () => (opensNext ? saveAndOpenNext() : save()) });
+  report.addEvidence = (reference) => state.selected.addEvidence(reference);
+  report.focusScorecard = () => state.selected.focus();
+  // A failure is shown by the tabs.
+  report.events().then((events) => {
     state.events = new Map(events.map((event) => [event.id, event]));
     for (const view of state.views) view.showEvidence();
-  };
-  const recording = !session.erasedAt && h(
-    "section",
-    { class: "panel scoring-recording", "aria-label": t("scoring.recording") },
-    h("h2", {}, t("scoring.recording")),
-    state.canWrite && h("p", { class: "quiet" }, t("scoring.evidenceHint")),
-    timelineView({ sessionId, signal: state.signal, onPick, onLoad }),
-  );
+  }, () => {});
   restoreDrafts();
-  return [
-    head,
-    session.erasedAt ? erasedNotice(session) : !state.canWrite && h("p", { class: "notice" }, t("scoring.readOnly")),
-    h("div", { class: "scoring-columns" }, recording, h("section", { "aria-label": scorecard.rubricName }, summary, forms, decisionPanel(state))),
-  ];
+  return form;
+}
+
+/** Handle Ctrl+Enter, and outside of text fields J, K and the number of a level. */
+function handleKey(event, { views, selected }, { form, next }) {
+  const { key, target } = event;
+  if (key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(event.shiftKey ? next : null);
+  else if (event.ctrlKey || event.metaKey || event.altKey || target.matches("textarea, input:not([type=radio])")) return;
+  else if (key === "j" || key === "k") views[views.indexOf(selected) + (key === "j" ? 1 : -1)]?.focus();
+  else if (/^\d$/.test(key)) selected.choose(Number(key));
+  else return;
+  event.preventDefault();
+}
+
+/** Return the id of the next session of the assessment that the caller should score, or undefined. */
+async function findNext({ session, signal }) {
+  const { unscored } = await api.get("/v1/todo", { query: { limit: MAX_TODO_ENTRIES }, signal });
+  const entries = unscored.entries.filter(({ assessmentId }) => assessmentId === session.assessmentId);
+  const at = entries.findIndex(({ sessionId }) => sessionId === session.id);
+  return [...entries.slice(at + 1), ...entries.slice(0, Math.max(at, 0))][0]?.sessionId;
+}
+
+/** Return the criteria, and the recommendation in their form. */
+function withRecommendation({ criteria, recommendation }) {
+  return [...criteria, { ...recommendation, key: "recommendation", title: t("scoring.recommendation"), description: null }];
 }
 
 const unsavedInput = (view) => ({ criterion: view.criterion, draft: view.draft(), isChanged: view.isChanged() });
@@ -122,7 +179,7 @@ const rubricVersionId = ({ rubricId, rubricVersion }) => `${rubricId} ${rubricVe
 
 /** Fit a draft to the current rubric version: reset a changed level, and return null if the criterion is gone. */
 function fitDraft({ criterion: { key, levels }, draft }, scorecard) {
-  const criterion = scorecard.criteria.find((current) => current.key === key);
+  const criterion = withRecommendation(scorecard).find((current) => current.key === key);
   if (!criterion) return null;
   const [before, after] = [levels, criterion.levels].map((list) => list.find(({ value }) => value === draft.value));
   const isSame = before?.label === after?.label && before?.description === after?.description;
@@ -141,15 +198,16 @@ function rubricChangedNotice(removedInput) {
   );
 }
 
-function overview({ scorecard, me, canWrite, removedInput }) {
+function overview({ scorecard, me, canWrite, removedInput }, reveal) {
   const id = api.callerId(me);
   const scoredCount = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
     removedInput && rubricChangedNotice(removedInput),
-    h("h2", {}, scorecard.rubricName, " ", h("span", { class: "quiet" }, t("scoring.version", { n: scorecard.rubricVersion }))),
+    h("p", { class: "quiet" }, scorecard.rubricName, " ", t("scoring.version", { n: scorecard.rubricVersion })),
     canWrite && h("p", {}, t("scoring.progress", { done: scoredCount, n: scorecard.criteria.length })),
     scorecard.othersHidden
-      ? h("p", { class: "quiet" }, t("scoring.othersHidden"))
-      : scorecard.total !== null && h("p", {}, t("scoring.total", { total: totalText(scorecard) })),
+      ? [h("p", { class: "quiet" }, t("scoring.othersHidden")), canWrite && h("button", { type: "button", class: "link", onclick: reveal }, t("scoring.reveal"))]
+      : scorecard.total !== null && h("p", {}, t("scoring.total", { total: totalText(scorecard), lowest: formatNumber(scorecard.lowestTotal) })),
+    canWrite && h("p", { class: "quiet" }, t("scoring.evidenceHint")),
   ];
 }

@@ -1,28 +1,36 @@
-// A session's report: the header, and tabs for timeline, changes, costs and metrics.
+// A session's report: the header, tabs with the evidence, and beside them the scorecard and the team's notes.
 
 import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
-import { header, sessionDetails } from "./report_head.js";
+import { evidenceTab } from "../shared/evidence.js";
+import { header } from "./report_head.js";
 import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
-const TABS = ["timeline", "conversation", "changes", "tests", "findings", "usage", "decisions", "files", "metrics"];
-const TABS_AFTER_ERASURE = ["metrics", "findings"];
+const TABS = ["brief", "conversation", "changes", "tests", "timeline", "findings", "more"];
+const TABS_AFTER_ERASURE = ["findings", "more"];
+const FIRST_TAB = "timeline";
+// Collapsed sections of the tab `more`.
+const SECTIONS = ["usage", "decisions", "files", "metrics"];
+const SECTIONS_AFTER_ERASURE = ["metrics"];
 const TAB_MARGIN_PX = 60;
 const MODULES = {
-  // Loaded with this module, because it is the first tab.
-  timeline: () => timeline,
+  brief: () => import("./brief.js"),
   conversation: () => import("./conversation.js"),
   changes: () => import("./report_changes.js"),
   tests: () => import("./report_tests.js"),
+  // Loaded with this module, because it is open at first.
+  timeline: () => timeline,
   findings: () => import("./report_findings.js"),
   usage: () => import("./report_usage.js"),
   decisions: () => import("./report_decisions.js"),
   files: () => import("./report_files.js"),
   metrics: () => import("./report_metrics.js"),
+  more: () => ({ load: async () => null, render: (nothing, report) => moreSections(report) }),
+  scorecard: () => import("../scoring/scoring.js"),
 };
 
 export async function show(main, { sessionId }, context) {
@@ -48,33 +56,65 @@ function createSources(sessionId, signal) {
   return { path, events, analytics: afterEvents("analytics"), integrity: afterEvents("integrity") };
 }
 
-function page(session, sources, { me, signal, query, setTitle, can }) {
-  const report = { session, me, signal, can, ...sources, eventId: query.get("event") };
-  const tabs = tabBar(report, query.get("tab"));
-  report.openTab = tabs.open;
-  const view = h(
-    "div",
-    { onclick: (event) => followEvent(event, report, tabs) },
-    header(report, { setTitle, can }),
-    tabs.element,
-    sessionDetails(report),
-  );
+function page(session, sources, { signal, query, setTitle, can, me, go }) {
+  const canScore = can("write") && !session.erasedAt;
+  const report = { session, signal, can, me, go, canScore, ...sources, address: `/sessions/${session.id}` };
+  const head = h("div");
+  const showHead = () => fill(head, header(report, null, { setTitle, can }));
+  /** Show the session again after a change. */
+  report.refresh = async () => {
+    report.session = await api.get(report.path, { signal });
+    showHead();
+  };
+  showHead();
+  const tabs = tabBar(report, query);
+  const card = scorecard(report, tabs);
+  const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element));
   // The report's header contains the heading, so remove the loading heading.
   document.querySelector("main > h1")?.remove();
-  queueMicrotask(() => tabs.start());
-  return view;
+  queueMicrotask(() => {
+    if (/\/score(\?|$)/.test(location.hash)) card.open();
+    else tabs.start();
+  });
+  return h("div", { onclick: (event) => followLink(event, report, tabs, card) }, head, columns);
 }
 
-/** Open links to this session's events without reloading the page. */
-function followEvent(click, report, tabs) {
-  const start = eventLink(report.session.id, "");
+/** Build the scorecard, hidden until it is opened: `{element, open()}`. */
+function scorecard(report, tabs) {
+  const titleId = newId("scorecard");
+  const content = h("div");
+  const close = h("button", { type: "button", class: "link", onclick: () => show(false) }, t("scoring.close"));
+  const head = h("div", { class: "scorecard-head" }, h("h2", { id: titleId }, t("scoring.heading")), close);
+  const element = h("section", { class: "panel scorecard", "aria-labelledby": titleId, hidden: true }, head, content);
+
+  function show(isOpen) {
+    element.hidden = !isOpen;
+    report.address = `/sessions/${report.session.id}${isOpen ? "/score" : ""}`;
+    // Tabs add evidence while the scorecard is open.
+    report.onEvidence = isOpen && report.canScore ? (reference) => report.addEvidence?.(reference) : undefined;
+    tabs.start();
+  }
+
+  async function open() {
+    if (element.hidden) show(true);
+    if (!content.firstChild) await fillPanel(content, "scorecard", report);
+    // Keep the focus in a tab that the user has opened since.
+    if (document.activeElement.matches("body, h1, header *")) report.focusScorecard?.();
+  }
+
+  return { element, open };
+}
+
+/** Open the scorecard, and links to the session's events, lines and tests, without reloading the page. */
+function followLink(click, report, tabs, card) {
   const href = click.target.closest?.("a")?.getAttribute("href") ?? "";
-  if (!href.startsWith(start) || click.ctrlKey || click.metaKey || click.shiftKey) return;
+  const evidence = eventLink(report.session.id, "");
+  const isScore = href === `#/sessions/${report.session.id}/score`;
+  if (!(isScore || href.startsWith(evidence)) || click.ctrlKey || click.metaKey || click.shiftKey) return;
   click.preventDefault();
-  report.eventId = decodeURIComponent(href.slice(start.length));
-  history.pushState(null, "", href);
-  tabs.open("timeline");
-  report.selectEvent?.(report.eventId);
+  history.pushState(null, "", isScore ? href : `#${report.address}`);
+  if (isScore) card.open();
+  else tabs.showPlace(decodeURIComponent(href.slice(evidence.length)));
 }
 
 /** Call `load` once, and again only after a failure. */
@@ -90,15 +130,18 @@ function once(load) {
 }
 
 /** Build the tabs and their panels. A panel is loaded when it is first opened. */
-function tabBar(report, first) {
+function tabBar(report, query) {
   const names = report.session.erasedAt ? TABS_AFTER_ERASURE : TABS;
-  const start = names.includes(first) && !report.eventId ? first : names[0];
   const prefix = newId("tab");
   const buttons = new Map(names.map((name) => [name, tabButton(name, prefix, () => open(name))]));
   const panels = new Map(names.map((name) => [name, tabPanel(name, prefix)]));
-  let current = null;
+  let current = query.get("tab");
+  if (SECTIONS.includes(current)) [report.section, current] = [current, "more"];
+  if (!names.includes(current)) current = names.includes(FIRST_TAB) ? FIRST_TAB : names[0];
+  const place = query.get("event");
+  if (place && names.includes(evidenceTab(place))) current = setPlace(place);
 
-  function open(name) {
+  async function open(name) {
     current = name;
     for (const [tab, button] of buttons) {
       button.setAttribute("aria-selected", String(tab === name));
@@ -108,7 +151,28 @@ function tabBar(report, first) {
     storeTabInUrl(report, name);
     list.scrollLeft = buttons.get(name).offsetLeft - TAB_MARGIN_PX;
     const panel = panels.get(name);
-    if (!panel.firstChild) fillPanel(panel, name, report);
+    if (!panel.firstChild) await fillPanel(panel, name, report);
+  }
+
+  /** Set the place that a tab shows, and return the tab. */
+  function setPlace(reference) {
+    const tab = evidenceTab(reference);
+    report[tab === "timeline" ? "eventId" : "place"] = reference;
+    return tab;
+  }
+
+  /** Show an event, a line of the diff, or a test. */
+  async function showPlace(reference) {
+    const tab = setPlace(reference);
+    await open(tab);
+    if (tab === "timeline") report.selectEvent?.(reference);
+  }
+
+  /** Load the current tab, again if it was loaded before. */
+  function start() {
+    report.selectEvent = undefined;
+    for (const panel of panels.values()) fill(panel);
+    open(current);
   }
 
   const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [
@@ -123,7 +187,24 @@ function tabBar(report, first) {
     open(name);
     buttons.get(name).focus();
   });
-  return { element: h("div", {}, list, [...panels.values()]), open, start: () => open(start) };
+  return { element: h("div", {}, list, [...panels.values()]), showPlace, start };
+}
+
+/** Build the collapsed sections of the tab `more`. A section is loaded when it is first opened. */
+function moreSections(report) {
+  const names = report.session.erasedAt ? SECTIONS_AFTER_ERASURE : SECTIONS;
+  const section = (name) => {
+    const content = h("div");
+    const onToggle = ({ currentTarget }) => {
+      if (!currentTarget.open) return;
+      report.section = name;
+      storeTabInUrl(report, "more");
+      if (!content.firstChild) fillPanel(content, name, report);
+    };
+    const isOpen = name === report.section || names.length === 1;
+    return h("details", { class: "report-section", open: isOpen, ontoggle: onToggle }, h("summary", {}, t(`report.tabs.${name}`)), content);
+  };
+  return names.map(section);
 }
 
 function tabButton(name, prefix, onclick) {
@@ -159,8 +240,9 @@ async function fillPanel(panel, name, report) {
   );
 }
 
-/** Store the tab and the event in the URL, so the page can be shared and reloaded. */
-function storeTabInUrl(report, tab) {
-  const query = tab === TABS[0] ? { event: report.eventId } : { tab };
-  updateUrlQuery(`/sessions/${report.session.id}`, query);
+/** Store the tab and its place in the URL, so the page can be shared and reloaded. */
+function storeTabInUrl(report, name) {
+  report.tab = name === "more" ? (report.section ?? name) : name;
+  const place = name === "timeline" ? report.eventId : report.place && evidenceTab(report.place) === name && report.place;
+  updateUrlQuery(report.address, place ? { event: place } : { tab: name !== FIRST_TAB && report.tab });
 }

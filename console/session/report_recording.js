@@ -30,7 +30,7 @@ export function render(events, report) {
   const detail = h("section", { class: "event-detail", tabindex: "-1", "aria-label": t("report.detail.label") });
   const pick = (event, { scroll = false } = {}) => {
     report.eventId = event.id;
-    updateUrlQuery(`/sessions/${report.session.id}`, { event: event.id });
+    updateUrlQuery(report.address, { event: event.id });
     lanes.select(event.id);
     list.select(event.id);
     showEvent(detail, event, report);

@@ -1,9 +1,8 @@
 // A session's event list with filters and search. Only visible rows are rendered.
 
 import { fill, h, newId } from "../shared/dom.js";
-import { isDuplicate, isToolContext, kindName, loadEvents } from "../shared/events.js";
+import { isDuplicate, isToolContext, kindName } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
-import { emptyState, renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { clockFormat } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
@@ -12,20 +11,6 @@ const ROW_PX = 30;
 const EXTRA_ROWS = 6;
 const MAX_SUMMARY_CHARACTERS = 300;
 const SEARCH_DELAY_MS = 120;
-
-/** Build and load the event list. Calls `onPick(event)` when an event is selected, and `onLoad(events)` once loaded. */
-export function timelineView({ sessionId, signal, onPick, onLoad }) {
-  const container = h("div", { class: "timeline" });
-  renderAsync(
-    container,
-    () => loadEvents(sessionId, { signal }),
-    (events) => {
-      onLoad?.(events);
-      return events.length ? eventList({ events, onPick }).element : emptyState(t("report.noEvents"), t("report.noEventsHint"));
-    },
-  );
-  return container;
-}
 
 /** Build a list of events: `{element, select(id)}`. `select` highlights an event and scrolls to it. */
 export function eventList({ events, onPick }) {
