@@ -4,10 +4,10 @@ import * as api from "../shared/api.js";
 import { ask, field, toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
-import { evidenceLabel } from "../shared/evidence.js";
 import { formatNumber } from "../shared/numbers.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
+import { evidenceLabel } from "./evidence.js";
 
 /**
  * Build a criterion's form: `{key, criterion, replaces, element, addEvidence(reference), showEvidence(), showChanged(),

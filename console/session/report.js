@@ -1,11 +1,12 @@
 // A session's report: the header, tabs with the evidence, and beside them the scorecard and the team's notes.
 
+import { evidenceTab, focusPlace } from "../scoring/evidence.js";
 import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
+import { toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
-import { evidenceTab } from "../shared/evidence.js";
-import { header } from "./report_head.js";
+import { header, integrity } from "./report_head.js";
 import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -60,7 +61,9 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   const canScore = can("write") && !session.erasedAt;
   const report = { session, signal, can, me, go, canScore, ...sources, address: `/sessions/${session.id}` };
   const head = h("div");
-  const showHead = () => fill(head, header(report, null, { setTitle, can }));
+  const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
+  renderAsync(findings, report.integrity, (response) => integrity(response, report), t("report.integrity.checking"));
+  const showHead = () => fill(head, header(report, findings, { setTitle, can }));
   /** Show the session again after a change. */
   report.refresh = async () => {
     report.session = await api.get(report.path, { signal });
@@ -68,6 +71,7 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   };
   showHead();
   const tabs = tabBar(report, query);
+  report.openTab = tabs.open;
   const card = scorecard(report, tabs);
   const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element));
   // The report's header contains the heading, so remove the loading heading.
@@ -92,7 +96,9 @@ function scorecard(report, tabs) {
     report.address = `/sessions/${report.session.id}${isOpen ? "/score" : ""}`;
     // Tabs add evidence while the scorecard is open.
     report.onEvidence = isOpen && report.canScore ? (reference) => report.addEvidence?.(reference) : undefined;
+    if (!isOpen) history.replaceState(null, "", `#${report.address}`);
     tabs.start();
+    if (!isOpen) tabs.focus();
   }
 
   async function open() {
@@ -138,8 +144,8 @@ function tabBar(report, query) {
   let current = query.get("tab");
   if (SECTIONS.includes(current)) [report.section, current] = [current, "more"];
   if (!names.includes(current)) current = names.includes(FIRST_TAB) ? FIRST_TAB : names[0];
-  const place = query.get("event");
-  if (place && names.includes(evidenceTab(place))) current = setPlace(place);
+  let place = query.get("event");
+  if (!place || !names.includes(evidenceTab(place))) place = null;
 
   async function open(name) {
     current = name;
@@ -166,13 +172,16 @@ function tabBar(report, query) {
     const tab = setPlace(reference);
     await open(tab);
     if (tab === "timeline") report.selectEvent?.(reference);
+    else if (!(await focusPlace(panels.get(tab), reference))) toast(t("scoring.placeMissing"));
   }
 
   /** Load the current tab, again if it was loaded before. */
   function start() {
     report.selectEvent = undefined;
     for (const panel of panels.values()) fill(panel);
-    open(current);
+    if (place) showPlace(place);
+    else open(current);
+    place = null;
   }
 
   const list = h("div", { class: "tabs", role: "tablist", "aria-label": t("report.tabs.label") }, [
@@ -187,7 +196,7 @@ function tabBar(report, query) {
     open(name);
     buttons.get(name).focus();
   });
-  return { element: h("div", {}, list, [...panels.values()]), showPlace, start };
+  return { element: h("div", {}, list, [...panels.values()]), open, showPlace, start, focus: () => buttons.get(current).focus() };
 }
 
 /** Build the collapsed sections of the tab `more`. A section is loaded when it is first opened. */

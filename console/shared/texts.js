@@ -1008,6 +1008,7 @@ const texts = {
     allScored: "You have no other session of this assessment to score.",
     keys: "J and K move between criteria, digits choose a level, Ctrl+Enter saves, with Shift for the next session.",
     close: "Close",
+    placeMissing: "The report does not show this line or test.",
     recommendation: "Recommendation",
     reveal: "Show the team's scores",
     revealText: "Scores that you give or revise afterwards are marked as not independent. The candidate's name stays hidden if it is hidden now.",
