@@ -93,6 +93,17 @@ def all_recorded(client: Client, session_path: str) -> bool:
     return counts["recorded"] == counts["events"] > 0
 
 
+def open_tab(visit: ConsoleVisit, name: str) -> None:
+    """Open a tab of the report, or a section of its tab “More”."""
+    more = visit.page.get_by_role("tab", name="More")
+    more.wait_for()
+    tab = visit.page.get_by_role("tab", name=name, exact=True)
+    if tab.count():
+        return tab.click()
+    more.click()
+    return visit.page.locator(".report-section > summary", has_text=name).click()
+
+
 @pytest.fixture
 def open_console(browser, site) -> Iterator[Callable[..., ConsoleVisit]]:
     """`open_console(client, "/todo")`: a console window that sends the client's token with each request.

@@ -83,9 +83,12 @@ def check(visit: ConsoleVisit, schemes: tuple[str, ...] = ("light", "dark")) -> 
 
 
 def tabs(visit: ConsoleVisit) -> Iterator[str]:
-    """Open each tab."""
+    """Open each tab, and all sections of the last one."""
     for tab in visit.page.get_by_role("tab").all():
         tab.click()
+        visit.settle()
+        for section in visit.page.locator(".report-section:visible > summary").all():
+            section.click()
         visit.settle()
         yield tab.inner_text()
 

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.console.conftest import add_rubric
+from tests.browser.console.conftest import add_rubric, open_tab
 from tests.browser.console.organization import INHERITED
 from tests.browser.console.test_report import record, submit_files
 from tests.live.cast import Candidate, event, make_candidate
@@ -89,10 +89,10 @@ def test_many_files_lines_and_invisible_characters_are_shown_in_steps(candidate,
     assert page.locator("details.diff").nth(1).locator("tbody tr").count() == 1_300
     assert page.locator("*").count() < MAX_ELEMENTS
     assert ZERO_WIDTH not in page.locator("main").inner_text()
-    page.get_by_role("tab", name="Design decisions").click()
+    open_tab(visit, "Design decisions")
     page.get_by_role("button", name="Show more").click()
     assert visit.shows("Decision 59")
-    page.get_by_role("tab", name="Submission").click()
+    open_tab(visit, "Submission")
     assert visit.shows("https://example.com@evil.example.net/")
     assert page.get_by_role("link", name="example.com").count() == 0
     assert visit.is_clean()

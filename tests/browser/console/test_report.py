@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.console.conftest import RUBRIC, add_rubric, all_recorded
+from tests.browser.console.conftest import RUBRIC, add_rubric, all_recorded, open_tab
 from tests.browser.console.organization import MARKUP, hostile_events
 from tests.git_bundles.bundles import bundle_of_blobs
 from tests.live.cast import ASSESSMENT, Candidate, event, make_candidate, make_keys, pack, send_copies
@@ -165,13 +165,14 @@ def test_tabs_show_their_content_or_a_reason(candidate, open_report, width):
     visit = open_report(width=width)
     for tab, text in {
         "Conversation": "In orders.py.",
-        "Final changes": "No final diff",
+        "Diff": "No final diff",
+        "Brief": ASSESSMENT["taskBrief"],
         "Time and cost": "Fixed",
         "Design decisions": "It is exact.",
         "Submission": "No submission",
         "Metrics": "Failed commands",
     }.items():
-        visit.page.get_by_role("tab", name=tab).click()
+        open_tab(visit, tab)
         assert visit.shows(text), tab
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
     assert visit.shows("Fewer than 10 sessions")
@@ -194,7 +195,7 @@ def test_the_header_shows_the_score_and_the_rounded_duration(team, assessment, b
         visit.page.locator(".report-details .pairs div", has_text="Duration").locator("dd").inner_text()
     )
     assert duration.split("\n")[0] == "2 h 51 min"
-    visit.page.get_by_role("tab", name="Metrics").click()
+    open_tab(visit, "Metrics")
     visit.page.locator(".metric-value").first.wait_for()
     assert visit.page.locator(".metric-value").first.inner_text() == "2 h 51 min"
     visit = open_console(bob, path)
@@ -328,7 +329,9 @@ def test_an_erased_session_keeps_its_metrics(team, candidate, open_report):
     assert team.delete(f"/v1/candidates/{candidate.id}/data").status == 200
     visit = open_report()
     assert visit.shows("The candidate's data was erased")
-    assert visit.page.get_by_role("tab").all_inner_texts() == ["Metrics", "Findings"]
+    assert visit.page.get_by_role("tab").all_inner_texts() == ["Findings", "More"]
+    visit.page.get_by_role("tab", name="More").click()
+    assert visit.shows("Failed commands")
     assert visit.is_clean()
 
 
@@ -349,7 +352,7 @@ def test_a_candidates_content_cannot_run_or_hide(candidate, open_report):
         "Design decisions": "U+202E",
         "Submission": "unsafe to unpack",
     }.items():
-        page.get_by_role("tab", name=tab).click()
+        open_tab(visit, tab)
         assert visit.shows(text)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
     assert page.locator("main img, main script, main a[href^=javascript], main b").count() == 0

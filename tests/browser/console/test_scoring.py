@@ -160,6 +160,28 @@ def test_input_is_kept_if_it_fits_a_changed_rubric(team, session_id, rubric, ope
     assert [score[name] for name in ("value", "comment", "rubricVersion")] == [3, "Read it first.", 2]
 
 
+def test_a_concurrent_decision_is_shown_before_it_is_replaced(team, session_id, open_console):
+    candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
+    path = f"/v1/candidates/{candidate_id}"
+    visit = open_console(team, f"/sessions/{session_id}/score")
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
+    dialog.get_by_label("Reason").fill("No tests.")
+    # Other changes of the candidate do not conflict.
+    assert team.request("PATCH", path, {"externalId": "applicant-1"}).status == 200
+    other = {"decision": "advanced", "reason": "Careful fix."}
+    assert team.request("PUT", f"{path}/decision", other).status == 200
+    dialog.get_by_role("button", name="Save").click()
+    assert visit.shows("Save again to replace the decision of First token: Advanced: Careful fix.")
+    assert team.get(path)["candidate"]["decision"] == "advanced"
+    assert team.request("PATCH", path, {"externalId": "applicant-2"}).status == 200
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+    assert visit.shows("Rejected: No tests.")
+    assert team.get(path)["candidate"]["decisionReason"] == "No tests."
+
+
 def test_an_erased_session_cannot_be_scored(team, session_id, open_console):
     candidate_id = team.get(f"/v1/sessions/{session_id}")["candidateId"]
     assert team.delete(f"/v1/candidates/{candidate_id}/data").status == 200
