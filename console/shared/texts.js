@@ -989,7 +989,7 @@ const texts = {
   // -- scoring/scoring.js
   scoring: {
     heading: "Scorecard",
-    evidenceHint: "Diff lines, tests, messages and events of the report can be added as evidence to the criterion that you are scoring.",
+    evidenceHint: "Press + on a line, test, message or event to add it as evidence to the criterion that you are scoring.",
     noRubricTitle: "No rubric",
     noRubric: "Set a rubric in the assessment to score its sessions.",
     readOnly: "You can read scores. Only reviewers and admins can score.",

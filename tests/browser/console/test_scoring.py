@@ -210,3 +210,15 @@ def test_evidence_opens_its_place_beside_the_scorecard(team, session_id, open_co
     form_of(visit, "Quality").get_by_role("button", name="Remove").first.press("Enter")
     assert evidence.locator("li").count() == 2
     assert visit.is_clean()
+
+
+def test_a_message_becomes_evidence_for_the_selected_criterion(team, session_id, open_console):
+    visit = open_console(team, f"/sessions/{session_id}/score?tab=conversation").settle()
+    form_of(visit, "Tests").get_by_label("2 · Fair").check()
+    visit.page.get_by_role("button", name="Add as evidence").first.click()
+    evidence = form_of(visit, "Tests").get_by_role("list", name="Evidence")
+    evidence.get_by_role("link", name="Why does it fail?").wait_for()
+    save(visit)
+    (sent,) = team.get(f"/v1/sessions/{session_id}/timeline")["events"]
+    criteria = team.get(f"/v1/sessions/{session_id}/scores")["criteria"]
+    assert [score["evidence"] for row in criteria for score in row["scores"]] == [[sent["id"]]]
