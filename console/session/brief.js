@@ -10,4 +10,4 @@ export async function load({ session, signal }) {
   return assessment.taskBrief;
 }
 
-export const render = (brief) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.brief")), longText(brief, Infinity));
+export const render = (brief) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.brief")), longText(brief));
