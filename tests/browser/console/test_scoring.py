@@ -61,7 +61,9 @@ def test_one_save_stores_all_criteria_and_the_recommendation(team, bob, session_
     assert visit.is_clean()
 
 
-def test_the_keyboard_alone_fills_a_scorecard_and_opens_the_next(site, team, bob, assessment, session_id, open_console):
+def test_the_keyboard_alone_fills_a_scorecard_and_opens_the_next(
+    site, team, bob, assessment, session_id, open_console
+):
     make_candidate(site, team, assessment).complete()
     other = make_candidate(site, team, assessment)
     other.complete()
