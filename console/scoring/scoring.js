@@ -45,6 +45,7 @@ export function render(scorecard, report) {
     const hasChanged = rubricVersionId(newer) !== rubricVersionId(state.scorecard);
     const kept = state.views.filter((view) => hasChanged || (view.isChanged() && !savedKeys.includes(view.key)));
     state.scorecard = newer;
+    forms.inert = false;
     keepDrafts(kept.map(unsavedInput), hasChanged);
     show();
     storeDrafts();
@@ -89,6 +90,7 @@ export function render(scorecard, report) {
       const body = { scores, rubricVersion: state.scorecard.rubricVersion };
       update(await load(report, () => api.put(`${report.path}/scores`, body)), changed.map(({ key }) => key));
     } catch (error) {
+      forms.inert = false;
       if (CONFLICTS.includes(error.code)) {
         update(await load(report));
         return false;
@@ -96,8 +98,6 @@ export function render(scorecard, report) {
       const name = ({ path: [list, n, field, ...rest], message: text }) => (list === "scores" ? { path: [`${scores[n].criterion}.${field}`, ...rest], message: text } : { path: [list], message: text });
       if (error instanceof api.ApiError) error.details = error.details.map(name);
       throw error;
-    } finally {
-      forms.inert = false;
     }
     toast(t("scoring.savedMessage", { n: changed.length }));
     report.refresh();

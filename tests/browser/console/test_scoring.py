@@ -47,6 +47,7 @@ def test_one_save_stores_all_criteria_and_the_recommendation(team, bob, session_
         form_of(visit, title).get_by_label(level, exact=True).check()
     assert visit.page.get_by_text("Solid work.").count() == 0
     save(visit, "Your 3 scores have been saved.")
+    visit.page.locator(".scoring-criterion input:focus").wait_for()
     assert visit.shows("You have scored 2 of 2 criteria.")
     assert visit.shows("Total 4.5 of 6 (lowest possible 2)")
     form_of(visit, "Quality").get_by_text("Solid work.").first.wait_for()
