@@ -2,6 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";
+import { markdown } from "../shared/markdown.js";
 import { t } from "../shared/texts.js";
 import { longText } from "../shared/untrusted.js";
 
@@ -10,4 +11,4 @@ export async function load({ session, signal }) {
   return assessment.taskBrief;
 }
 
-export const render = (brief) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.brief")), longText(brief));
+export const render = (brief) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.brief")), longText(brief, markdown));

@@ -1,12 +1,13 @@
 // A session's report: the header, tabs with the evidence, and beside them the scorecard and the team's notes.
 
+import { notesPanel } from "../review/notes.js";
 import { evidenceTab, focusPlace } from "../scoring/evidence.js";
 import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
-import { header, integrity } from "./report_head.js";
+import { header, sessionDetails } from "./report_head.js";
 import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -61,9 +62,7 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   const canScore = can("write") && !session.erasedAt;
   const report = { session, signal, can, me, go, canScore, ...sources, address: `/sessions/${session.id}` };
   const head = h("div");
-  const findings = h("section", { class: "report-integrity", "aria-label": t("report.integrity.title") });
-  renderAsync(findings, report.integrity, (response) => integrity(response, report), t("report.integrity.checking"));
-  const showHead = () => fill(head, header(report, findings, { setTitle, can }));
+  const showHead = () => fill(head, header(report, { setTitle, can }));
   /** Show the session again after a change. */
   report.refresh = async () => {
     report.session = await api.get(report.path, { signal });
@@ -73,14 +72,14 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   const tabs = tabBar(report, query);
   report.openTab = tabs.open;
   const card = scorecard(report, tabs);
-  const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element));
+  const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element, notesPanel({ sessionId: session.id, me, can, signal })));
   // The report's header contains the heading, so remove the loading heading.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => {
     if (/\/score(\?|$)/.test(location.hash)) card.open();
     else tabs.start();
   });
-  return h("div", { onclick: (event) => followLink(event, report, tabs, card) }, head, columns);
+  return h("div", { onclick: (event) => followLink(event, report, tabs, card) }, head, columns, sessionDetails(report));
 }
 
 /** Build the scorecard, hidden until it is opened: `{element, open()}`. */

@@ -166,7 +166,6 @@ def test_tabs_show_their_content_or_a_reason(candidate, open_report, width):
     for tab, text in {
         "Conversation": "In orders.py.",
         "Diff": "No final diff",
-        "Brief": ASSESSMENT["taskBrief"],
         "Time and cost": "Fixed",
         "Design decisions": "It is exact.",
         "Submission": "No submission",
@@ -245,7 +244,7 @@ def test_duplicates_are_hidden_and_late_events_are_marked(site, candidate, open_
     assert {"Prompts 0", "Commands 0", "Agent's changes 1"} <= set(lanes)
     marks = visit.page.locator("[role=option] .mark").all_inner_texts()
     assert marks == ["duplicate", "late"]
-    visit.page.get_by_role("tab", name="Conversation").click()
+    open_tab(visit, "Conversation")
     assert visit.shows("One duplicate message is hidden")
     assert visit.is_clean()
 
