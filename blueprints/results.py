@@ -1,4 +1,4 @@
-"""An assessment's results: candidates with sessions, metrics, scores, findings and decisions."""
+"""Results of an assessment or organization: candidates with sessions, metrics, scores, findings and decisions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,22 @@ from access import audit, auth, caller, etags
 from blueprints import Blueprint, file_response, find
 from blueprints.candidates import csv_cell, csv_lines
 from errors import invalid
-from models import ApiToken, Assessment, scores, sessions, visibility
+from models import ApiToken, Assessment, sessions, visibility
 from models.candidates import search_filters
 from models.results import ResultList
 from rules.result_cursors import INVALID
-from schemas.results import CSV_COLUMNS, ResultFilter, ResultQuery, Results, build_csv_row, serialize_result
+from schemas.results import (
+    CSV_COLUMNS,
+    ResultFilter,
+    ResultQuery,
+    Results,
+    ViewCounts,
+    build_csv_row,
+    serialize_result,
+)
 from web.compression import with_compression
 
-blp = Blueprint("Results", __name__, description="An assessment's candidates in one table.")
+blp = Blueprint("Results", __name__, description="Candidates in one table.")
 
 
 @blp.get("/assessments/<id:assessment_id>/results")
@@ -32,6 +40,46 @@ def list_results(query, assessment_id):
     redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score`
     contains the means from `GET /v1/sessions/{id}/scores`, and is hidden with them.
     """
+    return _page(query, assessment_id)
+
+
+@blp.get("/results")
+@auth.required(ApiToken)
+@with_compression
+@etags.with_etag
+@blp.arguments(ResultQuery, location="query")
+@blp.response(200, Results)
+def list_all_results(query):
+    """List the organization's results
+
+    Like an assessment's results, for all assessments. Sorting by `candidateName` puts hidden names last.
+    """
+    return _page(query)
+
+
+@blp.get("/assessments/<id:assessment_id>/results/views")
+@auth.required(ApiToken)
+@blp.response(200, ViewCounts)
+def count_views(assessment_id):
+    """Count the results of each view
+
+    The number of results for each value of the filter `view`, and of all results.
+    """
+    return {"views": _find_results({"sort": "rank"}, assessment_id).view_counts()}
+
+
+@blp.get("/results/views")
+@auth.required(ApiToken)
+@blp.response(200, ViewCounts)
+def count_all_views():
+    """Count the organization's results of each view
+
+    Like the counts of one assessment, for all assessments.
+    """
+    return {"views": _find_results({"sort": "rank"}).view_counts()}
+
+
+def _page(query: dict[str, Any], assessment_id: Any = None) -> Any:
     results, limit, after = _find_results(query, assessment_id), query["limit"], query.get("after")
     if after and not results.accepts(after):
         raise invalid("after", INVALID)
@@ -54,31 +102,30 @@ def list_results(query, assessment_id):
 def export_results(query, assessment_id):
     """Export the results
 
-    All matching results as a CSV file in query order, with a `score.<key>` column for each criterion of the
-    assessment's rubric. `integrityFindings` contains codes, separated by spaces. If it is empty,
-    `integrityCheckedAt` shows whether the recording has been checked.
+    All matching results as a CSV file in query order, with a column for each criterion of the assessment's rubric.
+    A score that is hidden from the caller is "hidden", a missing one "not scored". "Findings" contains codes,
+    separated by spaces. If it is empty, "Findings checked" shows whether the recording has been checked.
     """
-    results = _find_results(query, assessment_id)
-    criteria = scores.criterion_keys(results.assessment)
-    return file_response("results.csv", _csv(results, criteria), "text/csv")
+    return file_response("results.csv", _csv(_find_results(query, assessment_id)), "text/csv")
 
 
-def _find_results(query: dict[str, Any], assessment_id: Any) -> ResultList:
-    assessment = find(Assessment, assessment_id)
-    if query["sort"] == "candidateName" and assessment.blind and caller.user_id:
+def _find_results(query: dict[str, Any], assessment_id: Any = None) -> ResultList:
+    assessment = assessment_id and find(Assessment, assessment_id)
+    if query["sort"] == "candidateName" and assessment and assessment.blind and caller.user_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by a different field.")
-    sessions.close_all_due(assessment_id=assessment.id)
+    sessions.close_all_due(assessment_id=assessment_id, organization_id=caller.organization_id)
     filters: dict[str, Any] = {
         name: query[name] for name in ("status", "decision", "external_id", "hidden_tests") if name in query
     }
     if "q" in query:
         filters |= search_filters(caller, query["q"])
-    scorer_id = caller.user_id if visibility.scores_independently(caller) else None
-    return ResultList(assessment, query["sort"], query["order"], filters, scorer_id)
+    order = query.get("order") or ("desc" if query["sort"] == "rank" else "asc")
+    return ResultList(caller, assessment, query["sort"], order, filters, query.get("view"))
 
 
-def _csv(results: ResultList, criteria: list[str]) -> Iterator[str]:
-    yield csv_lines([[*CSV_COLUMNS, *(f"score.{key}" for key in criteria)]])
+def _csv(results: ResultList) -> Iterator[str]:
+    criteria = results.criterion_titles()
+    yield csv_lines([map(csv_cell, [*CSV_COLUMNS, *criteria.values()])])
     for batch in results.all():
         visible = visibility.redact_results(caller, batch)
         yield csv_lines(map(csv_cell, build_csv_row(row, criteria)) for row in visible)

@@ -538,6 +538,8 @@ CREATE TABLE sessions (
     score_spread BIGINT,
     score_criteria {json},
     has_disagreement {boolean} NOT NULL,
+    score_reviewers INTEGER,
+    score_independent {boolean},
     integrity_codes {json},
     integrity_checked_at {timestamp},
     checked_version INTEGER NOT NULL,

@@ -1,15 +1,19 @@
-"""An assessment's results: one row for each session and each candidate with an unredeemed key."""
+"""Results of an assessment or organization: one row for each session and each candidate with an unredeemed key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from models import sql
+from models import sql, visibility
+from models.assessments import Assessment
 from models.base import clock
 from models.keys import CandidateKey
+from models.orgs import ApiToken
+from models.rubrics import RubricVersion
 from models.sessions import Session
 from models.tasks.runs import TestRun, hidden_tests
 from rules.result_cursors import VALUE_CHECKS, ResultCursor
+from rules.rows import row_id
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
 
@@ -39,12 +43,21 @@ _HIDDEN_TESTS = """(
         WHERE r.id = s.hidden_run_id AND r.session_id = s.id AND r.state IN {states}
     )"""
 _PASSED_COUNT = _HIDDEN_TESTS.format(value="r.passed_count", states="('finished')")
+_PASSED_SHARE = _HIDDEN_TESTS.format(
+    value="CAST(r.passed_count AS BIGINT) * 1000000 / NULLIF(r.total_count, 0)", states="('finished')"
+)
 _HIDDEN_OUTCOME = _HIDDEN_TESTS.format(
     value="CASE WHEN r.state = 'untrusted' THEN r.state WHEN r.passed_count = r.total_count THEN 'passed' "
     "ELSE 'failed' END",
     states="('finished', 'untrusted')",
 )
+# The total as a share of the highest total, then the share of hidden tests, both in millionths. A missing one is last.
+_RANK = f"""NULLIF(
+        COALESCE({{total}} * 1000000 / NULLIF(s.score_highest, 0) + 1, 0) * 1000002
+        + COALESCE({_PASSED_SHARE} + 1, 0), 0
+    )"""
 SORTS = {
+    "rank": Sort(_RANK),
     "candidateName": Sort("k.sort_name", "text"),
     "status": _position(sql.STATUS, STATUSES),
     "redeemedAt": Sort("s.created_at", "time"),
@@ -56,8 +69,21 @@ SORTS = {
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
 }
-# Null for sessions whose scores are hidden from the user.
-_VISIBLE_SCORE = f"CASE WHEN {sql.SCORES_VISIBLE} THEN {{value}} END"
+_SCORED_BY_USER = "SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id"
+_SCORED_BY_TOKEN = """
+    SELECT 1 FROM scores x WHERE x.session_id = s.id AND x.reviewer_id = :token_id AND x.withdrawn_at IS NULL
+"""
+_IS_CLOSED = "s.closed_at IS NOT NULL"
+_IS_UNDECIDED = "k.decision = 'undecided' AND k.erased_at IS NULL"
+# The same conditions as in models/todo.py. An erased recording is not a finding to look at.
+VIEWS = {
+    "undecided": f"{_IS_CLOSED} AND {_IS_UNDECIDED}",
+    "to_score": f"{_IS_CLOSED} AND {_IS_UNDECIDED} AND a.rubric_id IS NOT NULL AND NOT EXISTS ({{scoring}})",
+    "disagreement": f"{{has_disagreement}} AND {_IS_UNDECIDED}",
+    "findings": f"""{_IS_CLOSED} AND CAST(s.integrity_codes AS TEXT) NOT IN ('[]', '["erased"]')""",
+    **{decision: f"k.decision = '{decision}'" for decision in DECISIONS if decision != "undecided"},
+    "not_started": "s.id IS NULL",
+}
 _FILTERS = {
     "decision": "k.decision = :decision",
     "external_id": "k.external_id = :external_id",
@@ -70,30 +96,45 @@ _FILTERS = {
 _GROUP = "CASE WHEN {value} IS NOT NULL THEN 0 WHEN s.id IS NOT NULL THEN 1 ELSE 2 END"
 _ID = "COALESCE(s.id, k.id)"
 
-_KEY = sql.Columns(CandidateKey, "k", "id external_id candidate_name decision")
+_KEY = sql.Columns(
+    CandidateKey,
+    "k",
+    "id external_id candidate_name candidate_email expires_at erasure_requested_at decision decision_reason",
+)
 _SESSION = sql.Columns(
     Session,
     "s",
-    "id created_at completed_at tests_passed tests_passed_count derivation_version "
+    "id created_at completed_at event_count tests_passed tests_passed_count derivation_version "
     "integrity_codes integrity_checked_at score_total score_highest score_spread score_criteria has_disagreement "
-    + " ".join(metric.field for metric in METRICS),
+    "score_reviewers score_independent " + " ".join(metric.field for metric in METRICS),
 )
 
 
+_ASSESSMENT = sql.Columns(Assessment, "a", "id title blind")
+_DETAILS = "COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, d.state"
+
+
 class ResultRow(NamedTuple):
-    """A candidate and their session. The session's id is None for an unredeemed key."""
+    """A candidate and their session. The session's id is None for an unredeemed key.
+
+    decided_by -- id, name and kind of the decision's author
+    """
 
     key: CandidateKey
     session: Session
+    assessment: Assessment
     status: str
     position: ResultCursor
+    decided_by: dict[str, Any] | None
+    invite_state: str | None
     hidden_tests: TestRun | None = None
     has_hidden_scores: bool = False
 
     def without_scores(self) -> "ResultRow":
         """Hide the scores from a caller who must not see them yet (models/visibility.py)."""
         is_hidden = bool(self.session.score_criteria)
-        for name in ("score_total", "score_highest", "score_spread", "score_criteria"):
+        hidden = ("score_total", "score_highest", "score_spread", "score_criteria")
+        for name in (*hidden, "score_reviewers", "score_independent"):
             setattr(self.session, name, None)
         self.session.has_disagreement = False
         return self._replace(has_hidden_scores=is_hidden)
@@ -101,24 +142,25 @@ class ResultRow(NamedTuple):
 
 @dataclass(frozen=True)
 class ResultList:
-    """An assessment's results that match all filters.
+    """Results that match all filters.
 
+    viewer -- the caller, from whom names and scores can be hidden
+    assessment -- None for the organization's results
     sort -- a key of SORTS
     order -- `asc` or `desc`; results without a value are last in both
     filters -- `status`, `decision`, `external_id`, `hidden_tests`, and the result of `search_filters`
-    scorer_id -- the user, if some sessions' scores can be hidden from them
+    view -- a key of VIEWS
     """
 
+    viewer: ApiToken
     assessment: Any
     sort: str
     order: str
     filters: Mapping[str, Any]
-    scorer_id: Any = None
+    view: str | None = None
 
     def page(self, limit: int, after: ResultCursor | None = None) -> list[ResultRow]:
-        values = {"assessment_id": self.assessment.id, "now": clock.now(), "rows": limit, **self.filters}
-        if self._hides_scores:
-            values["user_id"] = self.scorer_id
+        values = self._values | {"rows": limit}
         if after:
             values |= {"after_group": after.group, "after_value": after.value, "after_id": after.id}
         rows = [self._row(*row) for row in sql.rows(self._statement(after), **values)]
@@ -140,17 +182,69 @@ class ResultList:
         kind = "none" if cursor.group else SORTS[self.sort].kind
         return (cursor.sort, cursor.order) == (self.sort, self.order) and VALUE_CHECKS[kind](cursor.value)
 
+    def view_counts(self) -> dict[str, int]:
+        """Count the results of each view, without filters. `all` counts all of them."""
+        conditions = {"all": "TRUE"} | {name: self._view(name) for name in VIEWS}
+        counts = ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for condition in conditions.values())
+        (row,) = sql.rows(f"SELECT {counts} {self._source}", **self._values)
+        return dict(zip(conditions, row, strict=True))
+
+    def criterion_titles(self) -> dict[str, str]:
+        """Return the titles of the criteria in all versions of the assessment's rubric, latest version first."""
+        versions = RubricVersion.select().where(RubricVersion.rubric == self.assessment.rubric_id)
+        titles: dict[str, str] = {}
+        for version in versions.order_by(RubricVersion.number.desc()):
+            for criterion in version.criteria:
+                titles.setdefault(criterion["key"], criterion["title"])
+        return titles
+
     @property
-    def _hides_scores(self) -> bool:
-        """True if the sort order would reveal hidden scores."""
-        return self.sort in ("scoreTotal", "scoreSpread") and self.scorer_id is not None
+    def _values(self) -> dict[str, Any]:
+        owner = self.assessment or self.viewer
+        values = (
+            {"assessment_id": owner.id} if self.assessment else {"organization_id": owner.organization_id}
+        )
+        values |= {"user_id": self.viewer.user_id, "token_id": self.viewer.id, "now": clock.now()}
+        return values | dict(self.filters)
+
+    @property
+    def _source(self) -> str:
+        if self.assessment:
+            session, owner = "AND s.assessment_id = :assessment_id", "k.assessment_id = :assessment_id"
+        else:
+            session, owner = "", "k.organization_id = :organization_id AND a.deleted_at IS NULL"
+        return f"""
+            FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
+            LEFT JOIN sessions s ON s.key_id = k.id {session}
+            LEFT JOIN deliveries d ON d.id = k.invitation_id
+            LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id
+            WHERE {owner} AND (s.id IS NOT NULL OR k.revoked_at IS NULL)
+        """
+
+    def _visible(self, value: str) -> str:
+        """Return null instead of a value that depends on scores that are hidden from the viewer."""
+        is_restricted = visibility.scores_independently(self.viewer)
+        return f"CASE WHEN {sql.SCORES_VISIBLE} THEN {value} END" if is_restricted else value
+
+    def _view(self, name: str) -> str:
+        scoring = _SCORED_BY_USER if self.viewer.user_id else _SCORED_BY_TOKEN
+        return VIEWS[name].format(scoring=scoring, has_disagreement=self._visible("s.has_disagreement"))
+
+    @property
+    def _sort_value(self) -> str:
+        value = SORTS[self.sort].value
+        if self.sort == "rank":
+            return value.format(total=self._visible("s.score_total"))
+        if self.sort == "candidateName" and self.viewer.user_id and not self.assessment:
+            return f"CASE WHEN NOT {sql.HIDDEN} THEN {value} END"
+        return self._visible(value) if self.sort in ("scoreTotal", "scoreSpread") else value
 
     def _statement(self, after: ResultCursor | None) -> str:
-        value = SORTS[self.sort].value
-        if self._hides_scores:
-            value = _VISIBLE_SCORE.format(value=value)
+        value = self._sort_value
         group = _GROUP.format(value=value)
         conditions = [_FILTERS[name] for name in self.filters]
+        if self.view:
+            conditions.append(self._view(self.view))
         direction, follows = ("DESC", "<") if self.order == "desc" else ("ASC", ">")
         if after and after.group:
             conditions.append(
@@ -159,14 +253,18 @@ class ResultList:
         elif after:
             conditions.append(f"({value} IS NULL OR ({value}, {_ID}) {follows} (:after_value, :after_id))")
         return f"""
-            SELECT {group} AS result_group, {value} AS result_value, {sql.STATUS}, {_KEY.text}, {_SESSION.text}
-            FROM candidate_keys k LEFT JOIN sessions s ON s.key_id = k.id AND s.assessment_id = :assessment_id
-            WHERE k.assessment_id = :assessment_id AND (s.id IS NOT NULL OR k.revoked_at IS NULL)
-              {"".join(f"AND {condition} " for condition in conditions)}
+            SELECT {group} AS result_group, {value} AS result_value, {sql.STATUS}, {_DETAILS},
+                   {_ASSESSMENT.text}, {_KEY.text}, {_SESSION.text}
+            {self._source} {"".join(f"AND {condition} " for condition in conditions)}
             ORDER BY result_group, result_value {direction}, {_ID} {direction} LIMIT :rows
         """
 
-    def _row(self, group: int, value: Any, status: str, *columns: Any) -> ResultRow:
-        key, session = _KEY.build(columns[: len(_KEY)]), _SESSION.build(columns[len(_KEY) :])
+    def _row(
+        self, group: int, value: Any, status: str, by: Any, name: Any, is_person: Any, invite: Any, *rest: Any
+    ) -> ResultRow:
+        assessment, rest = _ASSESSMENT.build(rest[: len(_ASSESSMENT)]), rest[len(_ASSESSMENT) :]
+        key, session = _KEY.build(rest[: len(_KEY)]), _SESSION.build(rest[len(_KEY) :])
         cursor = ResultCursor(self.sort, self.order, group, value, session.id or key.id)
-        return ResultRow(key, session, status, cursor)
+        kind = "person" if is_person else "serviceAccount"
+        decided_by = {"id": row_id(by), "name": name, "kind": kind} if by else None
+        return ResultRow(key, session, assessment, status, cursor, decided_by, invite)

@@ -9,7 +9,6 @@ import peewee
 
 from errors import Invalid, NoRubric, NotFound, RubricChanged, ScoreChanged, invalid
 from models import visibility
-from models.assessments import Assessment
 from models.base import ErasedWithSession, PersonalData, Query, TimestampField, clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
@@ -281,7 +280,7 @@ def scorecard(
 
 
 def _store_total(session: Session) -> None:
-    """Store the locked session's total, means, spread and disagreement, for lists."""
+    """Store the locked session's total, means, spread, disagreement and reviewers, for lists."""
     history = list(Score.history(session))
     version = _scored_version(history)
     if version is None:
@@ -292,6 +291,7 @@ def _store_total(session: Session) -> None:
         {"key": criterion["key"], "mean": criterion["mean"], "reviewers": len(criterion["scores"])}
         for criterion in criteria
     ]
+    current = [score for criterion in criteria for score in criterion["scores"]]
     _, highest = scoring.total_score_range(version.criteria)
     session.update_columns(
         score_total=_thousandths(total),
@@ -301,6 +301,8 @@ def _store_total(session: Session) -> None:
         ),
         score_criteria=means,
         has_disagreement=any(criterion["disagreement"] for criterion in criteria),
+        score_reviewers=len({score.reviewer.author.id for score in current}),
+        score_independent=all(score.independent for score in current),
     )
 
 
@@ -316,17 +318,6 @@ def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | No
         if (mean := scoring.mean([score.value for score in criterion["scores"]])) is not None
     }
     return scoring.total_score(version.criteria, means)
-
-
-def criterion_keys(assessment: Assessment) -> list[str]:
-    """Return the criterion keys of all versions of the assessment's rubric, latest version first."""
-    versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
-    keys = (
-        criterion["key"]
-        for version in versions.order_by(RubricVersion.number.desc())
-        for criterion in version.criteria
-    )
-    return list(dict.fromkeys(keys))
 
 
 def current_version(session: Session) -> RubricVersion:

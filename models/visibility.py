@@ -87,7 +87,7 @@ def redact_results(viewer: Any, rows: list[Any]) -> list[Any]:
     unscored = hidden_scores(viewer, [row.session.id for row in rows])
     for row in rows:
         if row.key.id in hidden:
-            row.key.candidate_name = None
+            row.key.candidate_name = row.key.candidate_email = None
     return [row.without_scores() if row.session.id in unscored else row for row in rows]
 
 

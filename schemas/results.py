@@ -1,5 +1,6 @@
-"""An assessment's results."""
+"""Results of an assessment or an organization."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rules.events.envelopes import as_list
@@ -8,26 +9,51 @@ from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
-from schemas.base import Schema, camel, define_schema
+from schemas.base import Author, Schema, camel, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
-from schemas.keys import STATUSES
+from schemas.keys import INVITE_STATES, STATUSES
 from schemas.queries import Filter, Limit
 from schemas.test_runs import HIDDEN_TESTS, HiddenTests
 from schemas.timestamps import Timestamp
 
 SORTS = (
-    *("candidateName", "status", "redeemedAt", "completedAt", *(metric.name for metric in METRICS)),
+    *("rank", "candidateName", "status", "redeemedAt", "completedAt", *(metric.name for metric in METRICS)),
     *("testsPassed", "hiddenTests", "scoreTotal", "scoreSpread", "decision"),
+)
+VIEWS = (
+    *("undecided", "to_score", "disagreement", "findings"),
+    *("advanced", "rejected", "hired", "not_started"),
 )
 HIDDEN_OUTCOMES = ("passed", "failed", "untrusted", "none")
 _CSV_HIDDEN_TESTS = tuple(name for name in map(camel, HiddenTests().fields) if name != "runId")
-CSV_COLUMNS = (
-    *("candidateId", "sessionId", "externalId", "candidateName", "status", "redeemedAt", "completedAt"),
-    *(metric.name for metric in METRICS),
-    *("testsPassed", "testsPassedSource", *(f"hiddenTests.{name}" for name in _CSV_HIDDEN_TESTS)),
-    *("scoreTotal", "scoreHighestTotal", "scoreSpread"),
-    *("integrityFindings", "integrityCheckedAt", "decision"),
-)
+# By header, the console's where it shows the value: the value's name.
+CSV_COLUMNS = {
+    **{
+        "Candidate": "candidateName",
+        "Email": "candidateEmail",
+        "External ID": "externalId",
+        "Status": "status",
+    },
+    **{"Started": "redeemedAt", "Completed": "completedAt", "Total": "scoreTotal"},
+    **{"Highest total": "scoreHighestTotal", "Spread": "scoreSpread", "Reviewers": "scoreReviewers"},
+    **{"Independent": "scoreIndependent", "Hiring decision": "decision", "Reason": "decisionReason"},
+    **{
+        "Decided by": "decidedByName",
+        "Findings": "integrityFindings",
+        "Findings checked": "integrityCheckedAt",
+    },
+    **{f"Hidden tests: {name}": f"hiddenTests.{name}" for name in _CSV_HIDDEN_TESTS},
+    **{"Tests passed": "testsPassed", "Tests: source": "testsPassedSource"},
+    **{
+        "Events": "eventCount",
+        "Duration (ms)": "durationMs",
+        "Prompts": "promptCount",
+        "Failed commands": "commandFailRate",
+    },
+    **{"Verifications per change": "verifyIntensity", "Candidate's edits": "manualEditRatio"},
+    **{"Time to first change (ms)": "firstChangeLatencyMs"},
+    **{"Candidate ID": "candidateId", "Session ID": "sessionId"},
+}
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
 
@@ -42,6 +68,12 @@ class ResultFilter(Filter):
 
     status = Choice(STATUSES, "Only candidates with this status.")
     decision = Choice(DECISIONS, "Only candidates with this hiring decision.")
+    view = Choice(
+        VIEWS,
+        "Only closed sessions without a decision (`undecided`), those of them that the caller has not scored "
+        "(`to_score`), undecided candidates whose visible scores disagree (`disagreement`), closed sessions with "
+        "findings (`findings`), candidates with a decision, or candidates without a session (`not_started`).",
+    )
     external_id = Line(255, "Only the candidate with this `externalId`.")
     hidden_tests = Choice(
         HIDDEN_OUTCOMES,
@@ -49,7 +81,10 @@ class ResultFilter(Filter):
     )
     q = String("Case-insensitive search in name, email address and `externalId`.", max=255)
     sort = Choice(SORTS, "Sort field.", load_default="redeemedAt")
-    order = Choice(["asc", "desc"], "Sort order. Results without a value come last.", load_default="asc")
+    order = Choice(
+        ["asc", "desc"],
+        "Sort order: by default `desc` for `rank`, else `asc`. Results without a value come last.",
+    )
 
 
 class ResultQuery(ResultFilter):
@@ -85,6 +120,12 @@ class ResultScore(Schema):
     )
     disagreement = Flag("True if scores for a criterion are 2 or more levels apart.", example=False)
     criteria = ListOf(CriterionScore, "The rubric's criteria; empty before the first score.")
+    reviewers = Integer("Number of reviewers with a score; null if it is hidden.", example=2, null=True)
+    independent = Flag(
+        "False if a reviewer could see other reviewers' scores first; null before the first score.",
+        example=True,
+        null=True,
+    )
     hidden = Flag("True if scores are hidden until the caller has scored every criterion.", example=False)
 
 
@@ -102,18 +143,42 @@ class Result(Schema):
     session_id = Id("Session id; null until the candidate redeems the key.", null=True)
     external_id = common.EXTERNAL_ID
     candidate_name = common.CANDIDATE_NAME
+    candidate_email = common.CANDIDATE_EMAIL
+    assessment_id = Id("Assessment id.")
+    assessment_title = common.ASSESSMENT_TITLE
+    blind = Flag("True if names are hidden from people who have not scored the session.", example=False)
     status = Choice(STATUSES, "Candidate's status.", example="completed")
+    expires_at = Timestamp("Time when the key expires unless redeemed.")
+    invite_state = Choice(
+        INVITE_STATES, "State of the latest invitation; null without one.", example="sent", null=True
+    )
+    erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
-    metrics = Nested(ResultMetrics, "Metrics; null while the session is open.", null=True)
+    event_count = Integer(
+        "Number of events that count; null while the session is open.", example=210, null=True
+    )
+    metrics = Nested(ResultMetrics, "Metrics; null while the session is open, 0 without events.", null=True)
     tests_passed = Flag("True if the tests passed; null if unknown.", example=True, null=True)
     tests_passed_source = common.TESTS_PASSED_SOURCE
     hidden_tests = HIDDEN_TESTS
     score = Nested(ResultScore, "Reviewers' scores.")
     integrity_findings = Nested(IntegrityFindings, "Latest findings; null before the first check.", null=True)
     decision = Choice(DECISIONS, "Latest hiring decision.", example="advanced")
+    decision_reason = String("Reason for the decision.", example="Careful, well-tested fix.", null=True)
+    decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
 
 
+_COUNTS: dict[str, Any] = {
+    name: Integer(f"Results in `{name}`.", example=12, data_key=name) for name in ("all", *VIEWS)
+}
+ViewCounts = define_schema(
+    "ViewCounts",
+    "Number of results in each view.",
+    views=Nested(
+        define_schema("Views", "Numbers by view, without other filters.", **_COUNTS), "Numbers by view."
+    ),
+)
 Results = define_schema(
     "Results",
     "A page of results.",
@@ -130,9 +195,17 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "sessionId": session.id,
         "externalId": key.external_id,
         "candidateName": key.candidate_name,
+        "candidateEmail": key.candidate_email,
+        "assessmentId": row.assessment.id,
+        "assessmentTitle": row.assessment.title,
+        "blind": row.assessment.blind,
         "status": row.status,
+        "expiresAt": _time(key.expires_at),
+        "inviteState": row.invite_state,
+        "erasureRequestedAt": _time(key.erasure_requested_at),
         "redeemedAt": _time(session.created_at),
         "completedAt": _time(session.completed_at),
+        "eventCount": session.event_count,
         "metrics": None if session.derivation_version is None else _metrics(session),
         "testsPassed": session.tests_passed,
         "testsPassedSource": session.tests_passed_source,
@@ -143,16 +216,24 @@ def serialize_result(row: Any) -> dict[str, Any]:
             "spread": session.score_spread,
             "disagreement": bool(session.has_disagreement),
             "criteria": _criteria(session),
+            "reviewers": None if row.has_hidden_scores else session.score_reviewers or 0,
+            "independent": session.score_independent,
             "hidden": row.has_hidden_scores,
         },
         "integrityFindings": _integrity_findings(session),
         "decision": key.decision,
+        "decisionReason": key.decision_reason,
+        "decidedBy": row.decided_by,
     }
 
 
-def build_csv_row(row: Any, criteria: list[str]) -> list[Any]:
+def build_csv_row(row: Any, criteria: Iterable[str]) -> list[Any]:
     """Build a CSV row: the values of CSV_COLUMNS, then each criterion's mean."""
     result = serialize_result(row)
+    missing = "hidden" if row.has_hidden_scores else "not scored" if result["sessionId"] else None
+    status = result["status"]
+    if status == "expired":
+        status = "time ran out" if result["sessionId"] else "never started"
     score, hidden_tests = result["score"], result["hiddenTests"] or {}
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
     cells = (
@@ -161,15 +242,21 @@ def build_csv_row(row: Any, criteria: list[str]) -> list[Any]:
         | {
             "testsPassed": _csv_flag(result["testsPassed"]),
             **{f"hiddenTests.{name}": _csv_flag(hidden_tests.get(name)) for name in _CSV_HIDDEN_TESTS},
-            "scoreTotal": score["total"],
+            "status": status.capitalize(),
+            "decision": result["decision"].capitalize(),
+            "decidedByName": row.decided_by and row.decided_by["name"],
+            "scoreTotal": missing if score["total"] is None else score["total"],
             "scoreHighestTotal": score["highestTotal"],
             "scoreSpread": score["spread"],
+            "scoreReviewers": missing if row.has_hidden_scores else score["reviewers"],
+            "scoreIndependent": _csv_flag(score["independent"]),
             "integrityFindings": " ".join(findings["codes"]),
             "integrityCheckedAt": findings["checkedAt"],
         }
     )
     means = {criterion["key"]: criterion["mean"] for criterion in score["criteria"]}
-    return [*(cells.get(name) for name in CSV_COLUMNS), *(means.get(key) for key in criteria)]
+    scores = (missing if (mean := means.get(key)) is None else mean for key in criteria)
+    return [*(cells.get(name) for name in CSV_COLUMNS.values()), *scores]
 
 
 def _csv_flag(value: Any) -> Any:

@@ -159,6 +159,8 @@ class Session(ProtectedModel):
     score_spread = BigIntegerField(null=True)
     score_criteria = JSONField(null=True)
     has_disagreement = peewee.BooleanField(default=False)
+    score_reviewers = IntegerField(null=True)
+    score_independent = peewee.BooleanField(null=True)
     integrity_codes = JSONField(null=True)
     integrity_checked_at = TimestampField(null=True)
     checked_version = IntegerField(default=0)

@@ -29,7 +29,7 @@ from models.ledger import integrity
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
 from schemas.keys import STATUSES
-from schemas.results import CSV_COLUMNS, HIDDEN_OUTCOMES, SORTS
+from schemas.results import CSV_COLUMNS, HIDDEN_OUTCOMES, SORTS, VIEWS
 
 METRIC_NAMES = [metric.name for metric in METRICS]
 
@@ -65,7 +65,11 @@ def cohort(clock, assessment):
             columns |= {metric.field: rng.choice([None, 0, 10**9, 2 * 10**9]) for metric in METRICS}
             columns |= {"tests_passed": rng.choice([None, True, False]), "score_criteria": []}
             columns["score_total"] = rng.choice([None, 1500, 2000])
+            columns["score_highest"] = rng.choice([2000, 4000])
             columns["score_spread"] = rng.choice([None, 0, 2])
+            columns["has_disagreement"] = columns["score_spread"] == 2
+            columns["integrity_codes"] = rng.choice([None, [], ["erased"], ["chain_gap"]])
+            columns["integrity_checked_at"] = now
         session.update_columns(**columns)
         if number == 8:
             TaskFile.get().update_columns(replaced_at=now)
@@ -100,6 +104,13 @@ def sort_value(result, sort):
         return result["score"][sort.removeprefix("score").lower()]
     if sort == "hiddenTests":
         return result[sort]["passed"] if hidden_outcome(result) in ("passed", "failed") else None
+    if sort == "rank":
+        passed, score = sort_value(result, "hiddenTests"), result["score"]
+        shares = (
+            -1 if score["total"] is None else score["total"] / score["highestTotal"],
+            -1 if passed is None else passed / result["hiddenTests"]["total"],
+        )
+        return None if shares == (-1, -1) else shares
     if sort in METRIC_NAMES:
         return result["metrics"] and result["metrics"][sort]
     if sort == "candidateName":
@@ -129,7 +140,7 @@ def test_results_are_sorted_with_nulls_last(reviewer, cohort):
         assert non_null == sorted(non_null, reverse=order == "desc"), query
         assert values[: len(non_null)] == non_null, query
         assert read_pages(reviewer, cohort, **query, limit=4) == rows, query
-        exported_ids = [row["candidateId"] for row in read_csv(reviewer, cohort, **query)]
+        exported_ids = [row["Candidate ID"] for row in read_csv(reviewer, cohort, **query)]
         assert exported_ids == [row["candidateId"] for row in rows], query
 
 
@@ -147,15 +158,61 @@ def test_filters_work_with_every_sort_field(reviewer, cohort):
             assert sorted(row["candidateId"] for row in matches) == sorted(expected), (value, sort)
 
 
-def test_result_includes_session_data(reviewer, organization, clock):
+def is_in_view(result, view):
+    is_undecided = result["decision"] == "undecided"
+    is_closed = result["sessionId"] is not None and result["metrics"] is not None
+    codes = result["integrityFindings"]["codes"] if result["integrityFindings"] else []
+    return {
+        "all": True,
+        "undecided": is_closed and is_undecided,
+        "to_score": is_closed and is_undecided,
+        "disagreement": is_undecided and result["score"]["disagreement"],
+        "findings": is_closed and codes == ["chain_gap"],
+        "not_started": result["sessionId"] is None,
+    }.get(view, result["decision"] == view)
+
+
+def test_views_filter_and_count_results(reviewer, organization, cohort, neighbour):
+    cohort.update_columns(rubric=make_rubric(organization))
+    other = make_closed_session(make_assessment(organization, title="Other"))
+    rows = results(reviewer, cohort)["results"]
+    counts = body_of(reviewer.get(f"/v1/assessments/{cohort.id}/results/views"))["views"]
+    all_counts = body_of(reviewer.get("/v1/results/views"))["views"]
+    assert set(counts) == {"all", *VIEWS}
+    for view, count in counts.items():
+        expected = {row["candidateId"] for row in rows if is_in_view(row, view)}
+        assert 0 < len(expected) == count, view
+        query = {} if view == "all" else {"view": view}
+        assert {row["candidateId"] for row in results(reviewer, cohort, **query)["results"]} == expected
+        everywhere = body_of(reviewer.get("/v1/results", **query, sort="rank"))["results"]
+        is_other = view in ("all", "undecided")  # it has no rubric
+        assert {row["candidateId"] for row in everywhere} == expected | ({str(other.key_id)} if is_other else set())
+        assert all_counts[view] == len(everywhere)
+    assert body_of(neighbour.get("/v1/results/views"))["views"]["all"] == 0
+    body_of(reviewer.delete(f"/v1/assessments/{other.assessment_id}"))
+    assert body_of(reviewer.get("/v1/results/views"))["views"] == counts
+
+
+def test_organizations_results_sort_hidden_names_last(app, reviewer, organization):
+    make_key(make_assessment(organization, blind=True), name="Aaron")
+    for name in ("Bob", "Alice"):
+        make_key(make_assessment(organization), name=name)
+    person = Caller.person(app, make_person(organization))
+    for caller, last in ((person, None), (reviewer, "Bob")):
+        rows = body_of(caller.get("/v1/results", sort="candidateName"))["results"]
+        assert [row["candidateName"] for row in rows][1:] == (["Bob", None] if last is None else ["Alice", "Bob"])
+
+
+def test_result_includes_session_data(app, reviewer, organization, clock):
     rubric = make_rubric(organization)
     assessment = make_assessment(organization, rubric_id=rubric.id)
     session = make_closed_session(assessment, envelope(), envelope("command_exec", 5, {"exitCode": 1}))
     reviewer.patch(f"/v1/candidates/{session.key_id}", {"externalId": "=7"})
     pending = make_key(assessment, name="Bob")
+    person = Caller.person(app, make_person(organization, name="Ann"))
     path = f"/v1/sessions/{session.id}"
     body_of(reviewer.put(f"{path}/scores/quality", {"value": 2}))
-    body_of(reviewer.put(f"/v1/candidates/{session.key_id}/decision", {"decision": "advanced"}))
+    body_of(person.put(f"/v1/candidates/{session.key_id}/decision", {"decision": "advanced", "reason": "Clear"}))
     first, second = results(reviewer, assessment)["results"]
     body = body_of(reviewer.get(path))
     assert first == {
@@ -163,9 +220,17 @@ def test_result_includes_session_data(reviewer, organization, clock):
         "sessionId": str(session.id),
         "externalId": "=7",
         "candidateName": "Alice",
+        "candidateEmail": "alice@example.com",
+        "assessmentId": str(assessment.id),
+        "assessmentTitle": assessment.title,
+        "blind": False,
         "status": "completed",
+        "expiresAt": body_of(reviewer.get(f"/v1/candidates/{session.key_id}"))["candidate"]["expiresAt"],
+        "inviteState": "queued",
+        "erasureRequestedAt": None,
         "redeemedAt": body["redeemedAt"],
         "completedAt": body["completedAt"],
+        "eventCount": 2,
         "metrics": {name: body["metrics"][name] for name in METRIC_NAMES},
         "testsPassed": body["metrics"]["testsPassed"],
         "testsPassedSource": None,
@@ -176,18 +241,26 @@ def test_result_includes_session_data(reviewer, organization, clock):
             "spread": None,
             "disagreement": False,
             "criteria": [{"key": "quality", "mean": 2.0, "reviewers": 1}],
+            "reviewers": 1,
+            "independent": True,
             "hidden": False,
         },
         "integrityFindings": None,
         "decision": "advanced",
+        "decisionReason": "Clear",
+        "decidedBy": body["decidedBy"],
     }
     expected = {"candidateId": str(pending.id), "sessionId": None, "status": "pending", "metrics": None}
     assert expected.items() <= second.items()
-    assert second["score"] == first["score"] | {"total": None, "highestTotal": None, "criteria": []}
-    (row, _) = read_csv(reviewer, assessment)
-    assert list(row) == [*CSV_COLUMNS, "score.quality"]
-    assert (row["externalId"], row["scoreTotal"], row["score.quality"]) == ("'=7", "2.0", "2.0")
-    assert (row["scoreHighestTotal"], row["scoreSpread"]) == ("2.0", "")
+    unscored = {"total": None, "highestTotal": None, "criteria": [], "reviewers": 0, "independent": None}
+    assert second["score"] == first["score"] | unscored
+    row, other = read_csv(reviewer, assessment)
+    assert list(row) == [*CSV_COLUMNS, "Quality"]
+    cells = {"External ID": "'=7", "Total": "2.0", "Highest total": "2.0", "Spread": "", "Quality": "2.0"}
+    cells |= {"Status": "Completed", "Email": "alice@example.com", "Reviewers": "1", "Independent": "true"}
+    cells |= {"Hiring decision": "Advanced", "Reason": "Clear", "Decided by": "Ann"}
+    assert cells.items() <= row.items()
+    assert (other["Status"], other["Total"], other["Quality"]) == ("Pending", "", "")
     (filtered,) = results(reviewer, assessment, externalId="=7")["results"]
     assert filtered == first
 
@@ -206,9 +279,9 @@ def test_test_results_have_their_source_everywhere(reviewer, organization, asses
         assert result["testsPassedSource"] == one["metrics"]["testsPassedSource"] == "team"
         assert one["testResult"]["source"] == listed["testResult"]["source"] == "team"
         (row,) = read_csv(reviewer, assessment)
-        assert (row["testsPassed"], row["testsPassedSource"]) == ("false", "team")
+        assert (row["Tests passed"], row["Tests: source"]) == ("false", "team")
         cells = {name: str(value).lower() for name, value in hidden_tests.items() if name != "runId"}
-        assert {name.partition(".")[2]: row[name] for name in row if name.startswith("hidden")} == cells
+        assert {name.partition(": ")[2]: row[name] for name in row if name.startswith("Hidden")} == cells
 
     check(state="finished", isComplete=True, inProcess=False, isCurrent=True)
     run.tests.update_columns(replaced_at=run.created_at)
@@ -238,6 +311,8 @@ def test_score_is_updated_after_each_change(app, reviewer, organization):
                 {"key": row["key"], "mean": row["mean"], "reviewers": len(row["scores"])}
                 for row in scores["criteria"]
             ],
+            "reviewers": scores["reviewerCount"],
+            "independent": True,
             "hidden": False,
         }
         assert scores["total"] == total
@@ -341,8 +416,9 @@ def test_blind_results_hide_names_from_users(app, reviewer, organization):
     assessment = make_assessment(organization, blind=True)
     make_key(assessment)
     person = Caller.person(app, make_person(organization))
-    assert [row["candidateName"] for row in results(person, assessment)["results"]] == [None]
-    assert [row["candidateName"] for row in read_csv(person, assessment)] == [""]
+    (result,) = results(person, assessment)["results"]
+    assert (result["candidateName"], result["candidateEmail"], result["blind"]) == (None, None, True)
+    assert [(row["Candidate"], row["Email"]) for row in read_csv(person, assessment)] == [("", "")]
     path = f"/v1/assessments/{assessment.id}/results"
     assert error_paths(person.get(path, sort="candidateName")) == [["sort"]]
     assert [row["candidateName"] for row in results(reviewer, assessment, q="Alice")["results"]] == ["Alice"]
@@ -356,7 +432,7 @@ def test_search_is_a_substring_match(reviewer, cohort):
     for sort in ("redeemedAt", "scoreTotal", "candidateName", "decision"):
         matches = read_pages(reviewer, cohort, q="ARO", sort=sort, order="desc", limit=3)
         assert sorted(row["candidateId"] for row in matches) == sorted(expected), sort
-    assert {row["candidateId"] for row in read_csv(reviewer, cohort, q="caro")} == expected
+    assert {row["Candidate ID"] for row in read_csv(reviewer, cohort, q="caro")} == expected
     assert results(reviewer, cohort, q="caro_")["results"] == []
     matches = results(reviewer, cohort, q="carol", status="completed")["results"]
     assert {row["status"] for row in matches} == {"completed"}
