@@ -1,156 +1,216 @@
-// An assessment's candidates: a results table below a plot of each metric.
+// Candidates of an assessment, or of all assessments: a table by view, who waits for a decision first.
 
 import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
-import { showCohort } from "./board_cohort.js";
-import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery } from "./board_filters.js";
-import { loadCandidates, loadResults, MAX_ROWS, resultPages } from "./board_rows.js";
-import { addCandidateDetails, columns } from "./board_table.js";
+import { decide } from "../decisions/decision.js";
+import { selectionBar } from "../decisions/selection.js";
+import { cohortSection } from "./board_cohort.js";
+import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery, viewButtons } from "./board_filters.js";
+import { MAX_ROWS, resultPages, resultsPath } from "./board_rows.js";
+import { columns } from "./board_table.js";
 import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
-import { runAction } from "../shared/dialogs.js";
+import { storeBoardOrder } from "../shared/board_order.js";
+import { runAction, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
+import { onKeys, showKeys } from "../shared/keys.js";
 import { candidateName } from "../shared/names.js";
 import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
 import { assignDialog } from "../review/assign.js";
-import { addRows, dataTable, highlightRows, rowElement, showRows } from "../shared/table.js";
+import { addRows, dataTable, focusRow, focusedId, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
 export async function show(main, { assessmentId }, context) {
-  context.setTitle(t("board.title"));
-  const load = () => api.get(`/v1/assessments/${assessmentId}`, { signal: context.signal });
-  await renderPageAsync(main, t("board.title"), load, ({ assessment }) => {
-    context.setTitle(assessment.title);
-    const board = new Board(assessment, context);
+  const title = t(assessmentId ? "board.title" : "board.allTitle");
+  context.setTitle(title);
+  const board = new Board(assessmentId ?? null, context);
+  await renderPageAsync(main, title, () => board.prepare(), () => {
+    if (board.assessment) context.setTitle(board.assessment.title);
     queueMicrotask(() => board.load());
     return board.nodes();
   });
 }
 
 class Board {
-  constructor(assessment, { me, can, signal, query, go }) {
-    Object.assign(this, { assessment, can, go, pageSignal: signal, ...readQuery(query) });
-    this.path = `/assessments/${assessment.id}`;
+  constructor(assessmentId, { me, can, signal, query, go }) {
+    Object.assign(this, { assessmentId, me, can, go, signal, ...readQuery(query) });
+    this.path = assessmentId ? `/assessments/${assessmentId}` : "/candidates";
     this.rows = [];
-    this.candidates = new Map();
+    this.known = new Map(); // rows by candidate id, including rows that a filter hides
     this.selected = new Set();
-    this.sessionIds = new Map(); // by candidate id, including rows that a filter hides
     this.hovered = null;
-    this.cohort = null;
-    this.name = (row) => candidateName({ ...this.candidates.get(row.candidateId), ...row }, assessment);
-    this.isBlind = assessment.blind && Boolean(me.person);
+    this.isHidden = (row) => row.blind && Boolean(me.person) && !row.candidateName && !row.candidateEmail;
+    this.name = (row) => candidateName(row, row);
+    this.assessmentOf = (row) => this.assessment ?? { id: row.assessmentId, title: row.assessmentTitle, blind: row.blind };
+  }
+
+  /** Load everything but the rows, whose first page loads at the same time. */
+  async prepare() {
+    this.firstPages = this.pages();
+    this.firstPage = this.firstPages.next();
+    this.firstPage.catch(() => {}); // `addPages` reports it.
+    [this.counts] = await Promise.all([this.loadCounts(), this.assessmentId && this.loadAssessment()]);
+  }
+
+  async loadAssessment() {
+    const { signal } = this;
+    this.assessment = (await api.get(`/v1/assessments/${this.assessmentId}`, { signal })).assessment;
+    const { rubricId } = this.assessment;
+    this.criteria = rubricId ? (await api.get(`/v1/rubrics/${rubricId}`, { signal })).rubric.criteria : [];
+  }
+
+  async loadCounts() {
+    return (await api.get(`${resultsPath(this.assessmentId)}/views`, { signal: this.signal })).views;
+  }
+
+  nodes() {
+    const { assessment, criteria = [], name, isHidden } = this;
     this.table = dataTable({
       caption: t("board.title"),
-      columns: columns({ name: this.name, isBlind: this.isBlind, menu: (row) => this.menu(row) }),
+      columns: columns({ name, isHidden, criteria, assessment, menu: (row) => this.menu(row) }),
       rows: [],
       sort: this.sort,
       onSort: (sort) => this.update({ sort }),
       rowId: (row) => row.candidateId,
       rowHref: (row) => (row.sessionId ? `#/sessions/${row.sessionId}` : null),
-      selection: {
-        selected: this.selected,
-        label: (row) => t("board.selectRow", { name: this.name(row) }),
-        isSelectable: (row) => row.sessionId,
-        onChange: () => this.mark(),
-      },
+      selection: { selected: this.selected, label: (row) => t("board.selectRow", { name: name(row) }), onChange: () => this.showSelection() },
       onHover: (id) => this.hover(id),
       count: (n) => this.countText(n),
     });
-  }
-
-  nodes() {
-    const { assessment } = this;
+    const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
+    this.views = h("nav", { class: "views", "aria-label": t("board.viewsLabel") });
     this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.update({ filters }) });
-    this.plots = h("div", { class: "cohort-place" });
+    this.selection = selectionBar({ can: this.can, me: this.me, assessmentOf: this.assessmentOf, onDone: () => this.clearSelection() });
     this.message = h("div");
     this.scoreNote = h("p", { class: "quiet", hidden: true }, t("board.otherTotals"));
     this.compareHint = h("span", { class: "quiet", role: "status" });
-    this.compareButton = h("button", { type: "button", class: "secondary", onclick: () => this.compare() }, t("board.compare"));
-    this.exportButton = h("button", { type: "button", class: "secondary", onclick: () => this.export() }, t("board.export"));
-    this.moreButton = h("button", { type: "button", class: "secondary", hidden: true, onclick: () => this.loadMore() }, t("board.more"));
-    this.mark();
+    this.compareButton = button(t("board.compare"), () => this.compare());
+    this.moreButton = button(t("board.more"), () => this.loadMore());
+    this.moreButton.hidden = true;
+    // Hidden until the rows are complete, which would push them down.
+    this.below = h("div", { hidden: true }, assessment && this.sections());
+    this.showSelection();
+    this.listen();
     return [
-      h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
+      assessment && h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
       h(
         "div",
         { class: "page-head" },
-        h("div", {}, h("h1", { tabindex: "-1" }, assessment.title), h("p", { class: "quiet" }, assessment.role)),
-        h("div", { class: "actions" }, h("a", { class: "secondary", href: `#${this.path}/task` }, t("board.task")), h("a", { class: "secondary", href: `#${this.path}/reviewers` }, t("reviewers.title")), this.can("write") && this.headActions()),
+        h("div", {}, h("h1", { tabindex: "-1" }, assessment?.title ?? t("board.allTitle")), button(t("board.skip"), () => focusRow(this.table, 1), "skip"), h("p", { class: "quiet" }, assessment?.role)),
+        assessment && h("div", { class: "actions" }, this.headActions(button)),
       ),
-      this.plots,
-      cohortTests(assessment, { can: this.can, signal: this.pageSignal }),
-      h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, this.exportButton)),
+      this.views,
+      h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, button(t("board.keys.title"), () => this.showKeys()), assessment && (this.exportButton = button(t("board.export"), () => this.export())))),
+      h("div", { class: "selection-place" }, this.selection.element),
       this.message,
       this.scoreNote,
       this.table,
       h("div", { class: "board-more" }, this.moreButton),
+      this.below,
     ];
   }
 
-  headActions() {
-    return [
-      h("a", { class: "secondary", href: `#${this.path}/edit` }, t("board.edit")),
-      h("button", { type: "button", class: "secondary", onclick: () => assignDialog(this.assessment) }, t("reviewers.assign")),
-      h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite")),
-    ];
+  headActions(button) {
+    const link = (name) => h("a", { class: "secondary", href: `#${this.path}/${name}` }, t(`board.pages.${name}`));
+    const names = ["task", "reviewers", this.can("admin") && "compliance", this.can("write") && "edit"].filter(Boolean);
+    return [names.map(link), this.can("write") && button(t("reviewers.assign"), () => assignDialog(this.assessment)), this.can("write") && button(t("board.invite.action"), () => this.invite(), "primary")];
+  }
+
+  sections() {
+    const { signal, can, name, assessment } = this;
+    const onRows = (rows) => {
+      this.remember(rows);
+      this.mark();
+    };
+    this.cohort = cohortSection(assessment.id, { signal, name, onRows, onHover: (id) => this.hover(id), onSelect: (id) => this.toggle(id) });
+    return [this.cohort.element, cohortTests(assessment, { can, signal })];
+  }
+
+  listen() {
+    const row = () => this.known.get(focusedId(this.table));
+    const actions = {
+      j: () => focusRow(this.table, 1),
+      k: () => focusRow(this.table, -1),
+      x: () => row() && this.toggle(row().candidateId),
+      "/": () => this.filterForm.elements.q.focus(),
+      "?": () => this.showKeys(),
+      e: () => row()?.sessionId && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() })?.catch(toastError),
+    };
+    onKeys(actions, this.signal);
+  }
+
+  showKeys() {
+    return showKeys(["j", "k", "Enter", "x", ...(this.can("write") ? ["e"] : []), "/", "?"].map((key) => [key, t(`board.keys.${key}`)]));
   }
 
   // -- Loading
 
-  /** Load rows, cohort statistics and candidates. */
-  async load() {
-    this.allRows = null;
-    const signal = this.pageSignal;
-    const path = `/v1/assessments/${this.assessment.id}`;
-    const stats = api.get(`${path}/cohort-stats`, { signal });
-    const rows = this.loadRows();
-    await Promise.all([stats, rows, rows.then(() => this.loadCandidates()), rows.then(() => this.loadCohort(stats))]).catch((error) => this.showFailure(error));
+  pages(after = null) {
+    this.loading?.abort();
+    this.loading = new AbortController();
+    const signal = AbortSignal.any([this.signal, this.loading.signal]);
+    this.rowsSignal = signal;
+    return resultPages(this.assessmentId, apiQuery(this), { after, signal });
   }
 
-  /** Load pending candidates for the status of their invitations, or all candidates if the rows lack names. */
-  async loadCandidates() {
-    const hasNames = this.isBlind || (!isFiltered(this) && this.rows.every((row) => row.candidateName));
-    const status = hasNames ? "pending" : null;
-    this.candidates = await loadCandidates(this.assessment.id, { status, signal: this.pageSignal });
-    this.addCandidateDetails(this.rows);
+  /** Load rows and counts, at first only the rest of the rows. */
+  async load() {
+    const isFirst = Boolean(this.firstPages);
+    this.showViews();
+    const counts = isFirst || this.loadCounts().then((views) => { this.counts = views; this.showViews(); });
+    await Promise.all([counts, this.loadRows()]).catch((error) => this.showFailure(error));
+  }
+
+  showViews() {
+    const { view, counts } = this;
+    const focused = [...this.views.children].indexOf(document.activeElement);
+    fill(this.views, viewButtons({ view, counts, canScore: this.can("write"), onChange: (name) => this.update({ view: name }) }));
+    this.views.children[focused]?.focus();
   }
 
   /** Show the first page, then append the rest. */
   async loadRows() {
-    this.loading?.abort();
-    this.loading = new AbortController();
-    const signal = AbortSignal.any([this.pageSignal, this.loading.signal]);
-    const isUnfiltered = !isFiltered(this);
-    [this.rowsSignal, this.isLoading] = [signal, true];
+    const pages = this.firstPages ?? this.pages();
+    const first = this.firstPage ?? pages.next();
+    this.firstPages = this.firstPage = null;
+    const signal = this.rowsSignal;
+    this.isLoading = true;
     this.table.setAttribute("aria-busy", "true");
     try {
-      await this.addPages(resultPages(this.assessment.id, apiQuery(this), { signal }), { isFirst: true });
+      await this.addPages(pages, first);
     } catch (error) {
       if (!signal.aborted) throw error;
       return;
     }
     this.table.removeAttribute("aria-busy");
-    if (isUnfiltered) this.allRows ??= this.rows;
+    this.below.hidden = false;
+    for (const [id, rows] of Map.groupBy(this.rows.filter(({ sessionId }) => sessionId), ({ assessmentId }) => assessmentId)) {
+      storeBoardOrder(id, rows.map(({ sessionId }) => sessionId));
+    }
   }
 
-  async addPages(pages, { isFirst = false } = {}) {
+  /** Add pages to the table. `first` is the promise of a page that replaces the rows. */
+  async addPages(pages, first = null) {
+    const signal = this.rowsSignal;
     let added = 0;
-    for await (const [results, next] of pages) {
+    for (let page = await (first ?? pages.next()); !page.done; page = await pages.next()) {
+      if (signal.aborted) return;
+      const [results, next] = page.value;
       added += results.length;
       this.next = next;
-      this.storeSessionIds(results);
+      this.remember(results);
       this.isLoading = next !== null && added < MAX_ROWS;
-      this.rows = isFirst ? results : [...this.rows, ...results];
-      if (isFirst) this.showFirstPage(results);
-      else addRows(this.table, results);
-      isFirst = false;
-      this.addCandidateDetails(results);
+      if (first) this.showFirstPage(results);
+      this.rows = first ? results : [...this.rows, ...results];
+      if (!first) await addRows(this.table, results);
+      first = null;
       if (!this.isLoading) break;
     }
+    if (signal.aborted) return;
     this.moreButton.hidden = this.next === null;
     const scored = this.rows.filter(({ score }) => score.total !== null);
-    this.scoreNote.hidden = new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
+    this.scoreNote.hidden = !this.assessment || new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
   }
 
   showFirstPage(results) {
@@ -158,41 +218,14 @@ class Board {
     showRows(this.table, { rows: results, sort: this.sort, empty: this.emptyState() });
   }
 
-  addCandidateDetails(rows) {
-    addCandidateDetails(this.table, rows, this.candidates, this.name);
-  }
-
   async loadMore() {
     if (this.isLoading) return;
     this.isLoading = true;
-    const pages = resultPages(this.assessment.id, apiQuery(this), { after: this.next, signal: this.rowsSignal });
-    await this.addPages(pages).catch((error) => this.showFailure(error));
+    await this.addPages(this.pages(this.next)).catch((error) => this.showFailure(error));
   }
 
-  storeSessionIds(rows) {
-    for (const { candidateId, sessionId } of rows) this.sessionIds.set(candidateId, sessionId);
-  }
-
-  /** Show the plots, which ignore the filters. */
-  async loadCohort(loadingStats) {
-    const { cohortStats: stats } = await loadingStats;
-    const rows = stats ? await this.loadAllRows() : [];
-    if (this.pageSignal.aborted) return;
-    this.cohort = showCohort(this.plots, {
-      stats,
-      rows,
-      isTruncated: rows.length >= MAX_ROWS,
-      name: this.name,
-      onHover: (id) => this.hover(id),
-      onSelect: (id) => this.toggle(id),
-    });
-    this.mark();
-  }
-
-  async loadAllRows() {
-    this.allRows ??= await loadResults(this.assessment.id, { signal: this.pageSignal });
-    this.storeSessionIds(this.allRows);
-    return this.allRows;
+  remember(rows) {
+    for (const row of rows) this.known.set(row.candidateId, row);
   }
 
   showFailure(error) {
@@ -204,27 +237,26 @@ class Board {
   }
 
   emptyState() {
-    if (isFiltered(this)) {
-      const clear = h("button", { type: "button", class: "secondary", onclick: () => clearFilters(this.filterForm) }, t("board.clear"));
-      return emptyState(t("board.noneTitle"), t("board.none"), clear);
-    }
-    const inviteButton = this.can("write") && h("button", { type: "button", class: "primary", onclick: () => this.invite() }, t("board.invite"));
-    return emptyState(t("board.emptyTitle"), t("board.empty"), ...[inviteButton].filter(Boolean));
+    const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
+    if (isFiltered(this)) return emptyState(t("board.noneTitle"), t("board.none"), button(t("board.clear"), () => clearFilters(this.filterForm)));
+    if (this.counts.all) return emptyState(t("board.viewEmptyTitle"), t("board.viewEmpty", { view: t(`board.views.${this.view}`) }), button(t("board.showAll", { n: this.counts.all }), () => this.update({ view: "all" })));
+    const canInvite = this.assessment && this.can("write");
+    return emptyState(t("board.emptyTitle"), t("board.empty"), canInvite && button(t("board.invite.action"), () => this.invite(), "primary"));
   }
 
   countText(n) {
     if (this.isLoading) return t("board.countLoading", { n });
     if (this.next) return t("board.countTruncated", { n });
-    if (isFiltered(this) && this.allRows) return t("board.countFiltered", { n, total: this.allRows.length });
-    return t("board.count", { n });
+    return isFiltered(this) ? t("board.countFiltered", { n, total: this.counts[this.view] }) : t("board.count", { n });
   }
 
   // -- Changes
 
   async update(changes) {
-    if (this.pageSignal.aborted) return; // The user left the page during a delayed search.
+    if (this.signal.aborted) return; // The user left the page during a delayed search.
     Object.assign(this, changes);
     updateUrlQuery(this.path, urlQuery(this));
+    this.showViews();
     await this.loadRows().catch((error) => this.showFailure(error));
   }
 
@@ -239,31 +271,40 @@ class Board {
     if (box) box.click();
     else {
       if (!this.selected.delete(id)) this.selected.add(id);
-      this.mark();
+      this.showSelection();
     }
+  }
+
+  clearSelection() {
+    this.selected.clear();
+    this.showSelection();
+    return this.load();
   }
 
   /** Highlight the hovered candidate in the table, and mark it and the selected candidates in all plots. */
   mark() {
     const { selected, hovered } = this;
-    const ids = new Set([...selected, hovered].filter((id) => id !== null));
-    this.cohort?.mark(ids);
-    if (this.table) highlightRows(this.table, new Set([hovered]));
-    if (!this.compareButton) return;
-    const n = selected.size;
-    this.compareButton.disabled = n !== 2;
-    const hint = n === 2 ? "" : n === 0 ? t("board.compareHint") : t("board.compareCount", { n });
+    this.cohort?.mark(new Set([...selected, hovered].filter((id) => id !== null)));
+    highlightRows(this.table, new Set([hovered]));
+  }
+
+  showSelection() {
+    const { selected } = this;
+    this.mark();
+    const rows = [...selected].map((id) => this.known.get(id));
+    this.selection.update(rows);
+    this.compareButton.disabled = rows.length !== 2 || !rows.every(({ sessionId }) => sessionId);
+    const hint = this.compareButton.disabled ? t("board.compareHint") : "";
     if (this.compareHint.textContent !== hint) this.compareHint.textContent = hint;
   }
 
   compare() {
-    const [first, second] = [...this.selected].map((id) => this.sessionIds.get(id));
+    const [first, second] = [...this.selected].map((id) => this.known.get(id).sessionId);
     this.go(`/compare/${first}/${second}`);
   }
 
   export() {
-    const path = `/v1/assessments/${this.assessment.id}/results/export`;
-    return runAction(this.exportButton, () => api.download(path, { query: apiQuery(this) }));
+    return runAction(this.exportButton, () => api.download(`${resultsPath(this.assessmentId)}/export`, { query: apiQuery(this) }));
   }
 
   invite() {
@@ -272,6 +313,6 @@ class Board {
 
   menu(row) {
     const candidate = { candidateId: row.candidateId, candidateName: this.name(row) };
-    return actionsMenu(candidate, this.assessment, { can: this.can, onChange: () => this.load() });
+    return actionsMenu(candidate, this.assessmentOf(row), { can: this.can, onChange: () => this.load() });
   }
 }

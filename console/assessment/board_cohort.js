@@ -1,48 +1,52 @@
-// Plots of an assessment's metrics, above its candidates.
+// Plots of an assessment's metrics, in a section below its candidates.
 
-import { fill, h } from "../shared/dom.js";
+import * as api from "../shared/api.js";
+import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { markPlot, stripPlot } from "../shared/plots.js";
+import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-
-const MAX_WIDTH = 560;
-const PANEL_PADDING = 42;
+import { loadResults, MAX_ROWS } from "./board_rows.js";
 
 /**
- * Show a cohort's plots in a container. Returns `{mark(ids)}`.
+ * Build a section that loads when it is opened. Returns `{element, mark(ids)}`.
  *
- * stats -- `cohortStats`; null before the first session closes
- * rows -- all results; `isTruncated` is true if there are more
  * name -- `(row) => text`
+ * onRows -- called with all results
  * onHover, onSelect -- called with a candidate's id
  */
-export function showCohort(container, { stats, rows, isTruncated, ...options }) {
-  if (!stats) {
-    fill(container, h("p", { class: "quiet" }, t("board.cohortNone")));
-    return { mark() {} };
-  }
-  const notes = [...cohortNotes({ ...stats, smallNote: null }), isTruncated && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
-  const sections = METRICS.map((metric) => h("section", {}, heading(metric, stats.summary[metric.name])));
-  const isOpen = container.querySelector("details")?.open ?? matchMedia("(min-width: 720px)").matches;
-  fill(
-    container,
-    h(
-      "details",
-      { class: "panel cohort", open: isOpen },
-      h("summary", {}, h("h2", {}, t("board.cohort"))),
+export function cohortSection(assessmentId, { signal, onRows, ...options }) {
+  const content = h("div");
+  let figures = [];
+  const load = async () => {
+    const { cohortStats: stats } = await api.get(`/v1/assessments/${assessmentId}/cohort-stats`, { signal });
+    return { stats, rows: stats ? await loadResults(assessmentId, { signal }) : [] };
+  };
+  const show = () => renderAsync(content, load, render);
+  const heading = h("summary", {}, h("h2", {}, t("board.cohort")));
+  const element = h("details", { class: "panel cohort", ontoggle: () => element.open && show() }, heading, content);
+  return { element, mark: (ids) => figures.forEach((figure) => figure && markPlot(figure, ids)) };
+
+  function render({ stats, rows }) {
+    if (!stats) return h("p", { class: "quiet" }, t("board.cohortNone"));
+    const notes = [...cohortNotes({ ...stats, smallNote: null }), rows.length >= MAX_ROWS && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
+    const sections = METRICS.map((metric) => h("section", {}, metricHead(metric, stats.summary[metric.name])));
+    const measured = rows.filter(({ metrics, eventCount }) => metrics && eventCount);
+    queueMicrotask(() => {
+      const width = sections[0].clientWidth;
+      figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], measured, { ...options, width }));
+      sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
+      onRows(rows);
+    });
+    return [
       stats.small && h("p", { class: "notice warn" }, stats.smallNote),
       h("div", { class: "cohort-plots" }, sections),
       notes.length > 0 && h("p", { class: "quiet" }, notes.join(" ")),
-    ),
-  );
-  const closedRows = rows.filter(({ metrics }) => metrics);
-  const width = sections[0].clientWidth || Math.min(MAX_WIDTH, container.clientWidth - PANEL_PADDING);
-  const figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], closedRows, { ...options, width }));
-  sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
-  return { mark: (ids) => figures.forEach((figure) => figure && markPlot(figure, ids)) };
+    ];
+  }
 }
 
-function heading(metric, summary) {
+function metricHead(metric, summary) {
   const note = `${t("board.n", { n: summary.n })} · ${directionText(summary)}`;
   return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, note));
 }

@@ -1,16 +1,19 @@
-// Data for the board's rows: results, and candidates with their keys and invitations.
+// Data for the board's rows: results of an assessment, or of the organization.
 
 import * as api from "../shared/api.js";
 
-const FIRST_PAGE_SIZE = 100; // smaller, so it loads faster
+const FIRST_PAGE_SIZE = 50; // smaller, so it loads faster
 const PAGE_SIZE = 200;
 export const MAX_ROWS = 1000;
+
+/** The path of an assessment's results; of all results for null. */
+export const resultsPath = (assessmentId) => (assessmentId ? `/v1/assessments/${assessmentId}/results` : "/v1/results");
 
 /** Yield pages of results, starting at a cursor: `[rows, next]`. */
 export async function* resultPages(assessmentId, query, { after = null, signal } = {}) {
   let limit = after ? PAGE_SIZE : FIRST_PAGE_SIZE;
   do {
-    const page = await api.get(`/v1/assessments/${assessmentId}/results`, { query: { ...query, limit, after }, signal });
+    const page = await api.get(resultsPath(assessmentId), { query: { ...query, limit, after }, signal });
     after = page.next;
     limit = PAGE_SIZE;
     yield [page.results, page.next];
@@ -25,16 +28,4 @@ export async function loadResults(assessmentId, { signal } = {}) {
     if (rows.length >= MAX_ROWS) break;
   }
   return rows;
-}
-
-/** Load an assessment's candidates as a Map by id, up to MAX_ROWS. Excludes revoked candidates. */
-export async function loadCandidates(assessmentId, { status, signal } = {}) {
-  const candidates = new Map();
-  let after = null;
-  do {
-    const page = await api.get("/v1/candidates", { query: { assessmentId, status, limit: PAGE_SIZE, after }, signal });
-    for (const candidate of page.candidates) candidates.set(candidate.id, candidate);
-    after = page.next;
-  } while (after && candidates.size < MAX_ROWS);
-  return candidates;
 }

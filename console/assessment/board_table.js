@@ -1,111 +1,89 @@
 // Columns of the board's table.
 
-import { fill, h } from "../shared/dom.js";
-import { describeFindings } from "../shared/findings.js";
-import { METRICS } from "../shared/metrics.js";
+import { h } from "../shared/dom.js";
+import { describeFindings, findingText } from "../shared/findings.js";
+import { formatMean } from "../shared/numbers.js";
 import { spreadText, totalText } from "../shared/scores.js";
-import { rowElement } from "../shared/table.js";
-import { describeOwn, hiddenCell } from "../shared/tests.js";
+import { hiddenCell } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
-import { formatClock, formatDay, formatRelative, zoneName } from "../shared/time.js";
-import { plainName } from "../shared/untrusted.js";
+import { formatDay, formatRelative } from "../shared/time.js";
+import { plainName, untrusted } from "../shared/untrusted.js";
 
 /**
  * name -- `(row) => text`
  * menu -- `(row) => node`
- * isBlind -- true hides names, disables sorting by name, and shows external ids only next to a name
+ * isHidden -- `(row) => boolean`, true if a blind assessment hides the name: shows no external id either
+ * criteria -- the rubric's; empty across assessments
+ * assessment -- null across assessments, which adds a column with the assessment
  */
-export function columns({ name, isBlind, menu }) {
-  const zone = t("board.zone", { zone: zoneName() });
+export function columns({ name, menu, isHidden, criteria, assessment }) {
+  const isSortable = !assessment?.blind;
   return [
-    { name: "candidateName", label: t("board.candidate"), sortable: !isBlind, value: name, render: (row) => candidateCell(row, name, isBlind) },
+    { name: "candidateName", label: t("board.candidate"), sortable: isSortable, render: (row) => candidateCell(row, name, isHidden) },
+    ...(assessment ? [] : [{ name: "assessment", label: t("board.assessment"), wide: true, render: (row) => h("a", { href: `#/assessments/${row.assessmentId}` }, untrusted(row.assessmentTitle)) }]),
+    { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, numeric: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests) ?? dash() },
+    { name: "rank", label: t("board.total"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
+    ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
+    { name: "reviewers", label: t("board.reviewersHead"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
+    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
-    { name: "redeemedAt", label: t("board.started"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => timeCell(row.redeemedAt) },
-    { name: "completedAt", label: t("board.completed"), hint: zone, sortable: true, wide: true, initialOrder: "desc", render: (row) => timeCell(row.completedAt) },
-    ...METRICS.map(metricColumn),
-    { name: "testsPassed", label: t("board.tests"), sortable: true, wide: true, initialOrder: "desc", render: testsCell },
-    { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests) ?? dash() },
-    { name: "scoreTotal", label: t("board.score"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
-    { name: "scoreSpread", label: t("board.spread"), hint: t("board.spreadHint"), sortable: true, wide: true, initialOrder: "desc", render: spreadCell },
-    { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: integrityCell },
     { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
 }
 
-function metricColumn({ name, label, definition, format }) {
-  const render = (row) => (row.metrics && row.metrics[name] !== null ? format(row.metrics[name]) : dash());
-  return { name, label, hint: definition, sortable: true, numeric: true, wide: true, render };
+const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
+const note = (text) => text && h("span", { class: "quiet cell-note" }, text);
+
+/** Name, external id and, on narrow screens, what the hidden columns say. */
+function candidateCell(row, name, isHidden) {
+  const externalId = row.externalId && plainName(row.externalId);
+  const details = externalId && externalId !== name(row) && !isHidden(row) && externalId;
+  const narrow = [statusText(row), statusNote(row), ...findings(row)].filter(Boolean);
+  return [h("span", { "data-name": true }, name(row)), note(details), h("span", { class: "cell-note narrow quiet" }, narrow.join(" · "))];
 }
 
-const dash = () => h("span", { class: "quiet" }, t("metrics.none"));
+/** `Never started` or `Time ran out` instead of the API's `expired`. */
+function statusText({ status, sessionId }) {
+  if (status !== "expired") return t(`board.statuses.${status}`);
+  return t(sessionId ? "board.statuses.timeRanOut" : "board.statuses.neverStarted");
+}
 
-function candidateCell(row, name, isBlind) {
-  const externalId = row.externalId && plainName(row.externalId);
-  const showsExternalId = externalId && externalId !== name(row) && !(isBlind && !row.candidateName);
-  const details = showsExternalId && note(externalId);
-  const status = h("span", { class: "quiet cell-note narrow" }, t(`board.statuses.${row.status}`));
-  return [h("span", { "data-name": true }, name(row)), details, status];
+function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt }) {
+  if (erasureRequestedAt) return t("board.erasureRequested");
+  if (completedAt) return formatDay(completedAt);
+  if (status !== "pending") return null;
+  if (["failed", "queued"].includes(invite?.state)) return t(`board.invite.${invite.state}`);
+  return t("board.expires", { when: formatRelative(expiresAt) });
 }
 
 function statusCell(row) {
-  const note = row.status === "expired" && !row.sessionId && t("board.neverStarted");
-  return [h("span", { class: `pill status-${row.status}` }, t(`board.statuses.${row.status}`)), h("span", { class: "quiet cell-note", "data-note": true }, note)];
+  return [h("span", { class: `pill status-${row.status}` }, statusText(row)), note(statusNote(row))];
 }
 
-function timeCell(timestamp) {
-  if (!timestamp) return dash();
-  return h("time", { datetime: timestamp, class: "cell-time" }, formatDay(timestamp), note(formatClock(timestamp)));
-}
-
-function integrityCell(row) {
-  return row.metrics ? describeFindings(row.integrityFindings) : dash();
-}
-
-function testsCell(row) {
-  if (row.testsPassed === null) return dash();
-  const [text, source] = describeOwn(row);
-  return [h("span", { class: row.testsPassed ? "mark-good" : "mark-bad" }, text), note(source)];
-}
+const findings = ({ integrityFindings }) => (integrityFindings?.codes ?? []).map(findingText);
+const findingsCell = (row) => findings(row).length > 0 && describeFindings(row.integrityFindings);
 
 function scoreCell({ score }) {
   if (score.hidden) return [dash(), note(t("board.scoreHidden"))];
   const scored = score.criteria.filter(({ mean }) => mean !== null);
   if (!scored.length) return dash();
-  const reviewers = Math.max(...scored.map((criterion) => criterion.reviewers));
   if (score.total === null) return [dash(), note(t("board.partiallyScored", { n: scored.length, all: score.criteria.length }))];
-  const spread = score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread));
-  return [h("strong", {}, totalText(score)), note(t("board.reviewers", { n: reviewers })), spread];
+  return [h("strong", {}, totalText(score)), score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread))];
 }
 
-const note = (text) => h("span", { class: "quiet cell-note" }, text);
+function meanCell({ criteria }, key) {
+  const mean = criteria.find((criterion) => criterion.key === key)?.mean ?? null;
+  return mean === null ? dash() : formatMean(mean);
+}
 
-function spreadCell({ score }) {
-  if (score.spread === null) return dash();
-  return score.disagreement ? [h("strong", {}, spreadText(score.spread)), note(t("board.discuss"))] : spreadText(score.spread);
+function reviewersCell({ score: { reviewers, spread, disagreement, independent } }) {
+  if (!reviewers) return dash();
+  const apart = spread !== null && spreadText(spread);
+  return [reviewers, disagreement ? h("strong", { class: "cell-note" }, `${apart}, ${t("board.discuss")}`) : note(apart), note(independent === false && t("board.notIndependent"))];
 }
 
 function decisionCell({ decision }) {
-  const text = t(`board.decisions.${decision}`);
-  return decision === "undecided" ? h("span", { class: "quiet" }, text) : h("span", { class: `pill decision-${decision}` }, text);
-}
-
-/** Fill in names and the status of keys and invitations. */
-export function addCandidateDetails(table, rows, candidates, name) {
-  for (const row of rows) {
-    const candidate = candidates.get(row.candidateId);
-    const element = candidate && rowElement(table, row.candidateId);
-    if (!element) continue;
-    if (!row.candidateName) fill(element.querySelector("[data-name]"), name(row));
-    const status = candidateNote(row, candidate);
-    if (status) fill(element.querySelector("[data-note]"), status);
-  }
-}
-
-function candidateNote(row, candidate) {
-  if (candidate.erasureRequestedAt) return t("board.erasureRequested");
-  if (row.status !== "pending") return null;
-  if (candidate.invite?.state === "failed") return t("board.inviteFailed");
-  if (candidate.invite?.state === "queued") return t("board.inviteQueued");
-  return t("board.expires", { when: formatRelative(candidate.expiresAt) });
+  if (decision === "undecided") return dash();
+  return h("span", { class: `pill decision-${decision}` }, t(`board.decisions.${decision}`));
 }

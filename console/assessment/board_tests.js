@@ -17,7 +17,7 @@ export function cohortTests(assessment, { can, signal }) {
   return h("details", { class: "panel cohort cohort-tests", ontoggle: ({ currentTarget }) => currentTarget.open && load() }, h("summary", {}, h("h2", {}, t("board.hidden.title"))), content);
 
   function render({ tests, outdated, runs }) {
-    if (!tests.length) return h("p", { class: "quiet" }, t("board.hidden.none"), " ", h("a", { href: `#/assessments/${assessment.id}/task` }, t("board.task")));
+    if (!tests.length) return h("p", { class: "quiet" }, t("board.hidden.none"), " ", h("a", { href: `#/assessments/${assessment.id}/task` }, t("board.pages.task")));
     const columns = [
       { name: "name", label: t("runs.columns.test"), value: ({ name }) => name, render: ({ name }) => h("code", {}, testName(name)), sortable: true },
       { name: "passed", label: t("board.hidden.passed"), value: ({ passed }) => passed, render: ({ passed }) => t("tests.passed", { passed, total: runs }), sortable: true, numeric: true },

@@ -135,7 +135,7 @@ function assessmentRow(assessment, { can, reload }) {
 function pendingWork({ id, waiting: counts, funnel }) {
   const links = [
     ["toScore", `#/assessments/${id}`],
-    ["disagreements", `#/assessments/${id}`],
+    ["disagreements", `#/assessments/${id}?view=disagreement`],
     ["failedMessages", "#/todo"],
   ];
   const pending = links.filter(([name]) => counts[name]);

@@ -4,6 +4,8 @@ import { fill, h, newId } from "./dom.js";
 import { t } from "./texts.js";
 
 const CONTROLS = "a, button, input, summary";
+// Adding more rows at once blocks slow computers for more than 100 ms.
+const ROWS_AT_ONCE = 20;
 const tables = new WeakMap();
 
 /**
@@ -18,8 +20,8 @@ const tables = new WeakMap();
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
  * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
  * rowId -- `(row) => id`, for `selection` and `onHover`
- * selection -- `{selected, label(row), onChange(selected), isSelectable(row)}`: adds a checkbox to each row, or only to
- *   selectable rows; `selected` is a Set of ids
+ * selection -- `{selected, label(row), onChange(selected)}`: adds a checkbox to each row, and one for all rows; `selected`
+ *   is a Set of ids
  * onHover -- called with the id of the hovered or focused row, or null
  * empty -- nodes to show instead of an empty table
  * count -- `(n) => text`, by default "3 rows"
@@ -47,25 +49,45 @@ export function showRows(element, changes = {}) {
   showOrder(parts.head, state);
   const rows = state.onSort || !state.sort ? state.rows : sorted(state);
   parts.byId.clear();
+  parts.shown = rows;
   fillBody(parts, rows.map((row) => bodyRow(row, state, parts)));
   showCount(element, rows.length);
 }
 
-/** Replace the rows. Restores the focus to the same control, or to the table if its row is gone. */
+/** Replace the rows. Restores the focus to the same control, in the row that follows if its row is gone, or to the table. */
 function fillBody({ body, byId, region }, rows) {
   const { activeElement } = document;
   const focusedRow = body.contains(activeElement) && activeElement.closest("tr");
   const at = focusedRow && [...focusedRow.querySelectorAll(CONTROLS)].indexOf(activeElement);
+  const next = focusedRow && rows[Math.min(focusedRow.sectionRowIndex, rows.length - 1)];
   fill(body, rows);
-  if (focusedRow) (byId.get(focusedRow.dataset.id)?.querySelectorAll(CONTROLS)[at] ?? region).focus({ preventScroll: true });
+  if (focusedRow) ((byId.get(focusedRow.dataset.id) ?? next)?.querySelectorAll(CONTROLS)[at] ?? region).focus({ preventScroll: true });
 }
 
-/** Append rows to a table. */
-export function addRows(element, rows) {
+/** Append rows to a table, a few at a time, until other rows are shown. */
+export async function addRows(element, rows) {
   const { state, parts } = tables.get(element);
-  state.rows = [...state.rows, ...rows];
-  parts.body.append(...rows.map((row) => bodyRow(row, state, parts)));
+  const { shown } = parts;
+  for (let n = 0; n < rows.length; n += ROWS_AT_ONCE) {
+    await new Promise((resolve) => setTimeout(resolve));
+    if (parts.shown !== shown) return;
+    const added = rows.slice(n, n + ROWS_AT_ONCE);
+    state.rows = [...state.rows, ...added];
+    parts.body.append(...added.map((row) => bodyRow(row, state, parts)));
+  }
   showCount(element, state.rows.length);
+}
+
+/** Return the id of the row with the focus. */
+export function focusedId(element) {
+  return element.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.id : undefined;
+}
+
+/** Focus the next row (`step` 1), or the previous one (-1); from outside the table, the first. */
+export function focusRow(element, step) {
+  const { body } = tables.get(element).parts;
+  const at = body.contains(document.activeElement) ? document.activeElement.closest("tr").sectionRowIndex + step : 0;
+  body.rows[at]?.querySelector("th a, .select input")?.focus();
 }
 
 /** Highlight the rows with these ids. */
@@ -91,7 +113,8 @@ function showCount(element, n) {
 // -- Head
 
 function headRow(element, state) {
-  const selectCell = state.selection && h("th", { scope: "col", class: "select" }, h("span", { class: "visually-hidden" }, t("table.select")));
+  const box = () => h("input", { type: "checkbox", "aria-label": t("table.selectAll"), onchange: (event) => selectAll(element, state, event.target.checked) });
+  const selectCell = state.selection && h("th", { scope: "col", class: "select" }, h("label", {}, box()));
   return h("tr", {}, selectCell, state.columns.map((column) => headCell(element, state, column)));
 }
 
@@ -154,8 +177,16 @@ function bodyRow(row, state, { byId }) {
   return element;
 }
 
+function selectAll(element, { rows, rowId, selection }, isSelected) {
+  for (const row of rows) selection.selected[isSelected ? "add" : "delete"](rowId(row));
+  for (const row of element.querySelectorAll("tbody tr")) {
+    row.classList.toggle("selected", isSelected);
+    row.querySelector(".select input").checked = isSelected;
+  }
+  selection.onChange(selection.selected);
+}
+
 function checkbox(row, id, isSelected, { selection }) {
-  if (selection.isSelectable && !selection.isSelectable(row)) return h("td", { class: "select" });
   const change = (event) => {
     if (event.target.checked) selection.selected.add(id);
     else selection.selected.delete(id);

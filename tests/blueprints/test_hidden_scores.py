@@ -174,13 +174,23 @@ def test_results_hide_scores_from_people_who_have_not_scored(people, reviewer, s
         (result,) = body_of(caller.get(path))["results"]
         return result["score"]
 
-    hidden = dict.fromkeys(("total", "highestTotal", "spread"))
+    hidden = dict.fromkeys(("total", "highestTotal", "spread", "reviewers", "independent"))
     assert score(bob) == hidden | {"disagreement": False, "criteria": [], "hidden": True}
     assert score(reviewer) == score(ann)
     assert (score(ann)["total"], score(ann)["hidden"]) == (6, False)
     row = bob.get(f"{path}/export").text.splitlines()[1]
     assert row.count(",3.0,") == 0
+    assert row.count(",hidden") == 4  # total, reviewers and both criteria
     assert row != reviewer.get(f"{path}/export").text.splitlines()[1]
+
+
+def test_views_and_their_counts_do_not_reveal_a_hidden_disagreement(people, reviewer, scored):
+    ann, bob, carol = people
+    put_scores(reviewer, scored, 1)
+    for path in (f"/v1/assessments/{scored.assessment_id}/results", "/v1/results"):
+        for caller, count in ((ann, 1), (bob, 0), (carol, 0), (reviewer, 1)):
+            assert body_of(caller.get(f"{path}/views"))["views"]["disagreement"] == count
+            assert len(body_of(caller.get(path, view="disagreement"))["results"]) == count
 
 
 def test_the_order_of_results_does_not_reveal_hidden_scores(people, assessment, reviewer):
@@ -202,8 +212,9 @@ def test_the_order_of_results_does_not_reveal_hidden_scores(people, assessment, 
             after = page["next"] and {"after": page["next"]}
         return indexes
 
-    assert sort_by("scoreTotal", reviewer) == sort_by("scoreTotal", ann) == [1, 2, 3, 0]
-    assert sort_by("scoreTotal", bob) == [3, 0, 2, 1]  # sessions without a visible score are last
+    for sort in ("scoreTotal", "rank"):
+        assert sort_by(sort, reviewer) == sort_by(sort, ann) == [1, 2, 3, 0]
+        assert sort_by(sort, bob) == [3, 0, 2, 1]  # sessions without a visible score are last
     assert sort_by("scoreTotal", bob, "asc") == [0, 3, 1, 2]
     put_scores(reviewer, sessions[1], 1, "tests")
     assert sort_by("scoreSpread", reviewer) == [1, 3, 0, 2]

@@ -186,7 +186,9 @@ def test_views_filter_and_count_results(reviewer, organization, cohort, neighbou
         assert {row["candidateId"] for row in results(reviewer, cohort, **query)["results"]} == expected
         everywhere = body_of(reviewer.get("/v1/results", **query, sort="rank"))["results"]
         is_other = view in ("all", "undecided")  # it has no rubric
-        assert {row["candidateId"] for row in everywhere} == expected | ({str(other.key_id)} if is_other else set())
+        assert {row["candidateId"] for row in everywhere} == expected | (
+            {str(other.key_id)} if is_other else set()
+        )
         assert all_counts[view] == len(everywhere)
     assert body_of(neighbour.get("/v1/results/views"))["views"]["all"] == 0
     body_of(reviewer.delete(f"/v1/assessments/{other.assessment_id}"))
@@ -200,7 +202,9 @@ def test_organizations_results_sort_hidden_names_last(app, reviewer, organizatio
     person = Caller.person(app, make_person(organization))
     for caller, last in ((person, None), (reviewer, "Bob")):
         rows = body_of(caller.get("/v1/results", sort="candidateName"))["results"]
-        assert [row["candidateName"] for row in rows][1:] == (["Bob", None] if last is None else ["Alice", "Bob"])
+        assert [row["candidateName"] for row in rows][1:] == (
+            ["Bob", None] if last is None else ["Alice", "Bob"]
+        )
 
 
 def test_result_includes_session_data(app, reviewer, organization, clock):
@@ -212,7 +216,9 @@ def test_result_includes_session_data(app, reviewer, organization, clock):
     person = Caller.person(app, make_person(organization, name="Ann"))
     path = f"/v1/sessions/{session.id}"
     body_of(reviewer.put(f"{path}/scores/quality", {"value": 2}))
-    body_of(person.put(f"/v1/candidates/{session.key_id}/decision", {"decision": "advanced", "reason": "Clear"}))
+    body_of(
+        person.put(f"/v1/candidates/{session.key_id}/decision", {"decision": "advanced", "reason": "Clear"})
+    )
     first, second = results(reviewer, assessment)["results"]
     body = body_of(reviewer.get(path))
     assert first == {
@@ -226,7 +232,7 @@ def test_result_includes_session_data(app, reviewer, organization, clock):
         "blind": False,
         "status": "completed",
         "expiresAt": body_of(reviewer.get(f"/v1/candidates/{session.key_id}"))["candidate"]["expiresAt"],
-        "inviteState": "queued",
+        "invite": {"state": "queued"},
         "erasureRequestedAt": None,
         "redeemedAt": body["redeemedAt"],
         "completedAt": body["completedAt"],

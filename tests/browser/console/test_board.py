@@ -1,4 +1,4 @@
-"""The assessment's board: a table of candidates below each metric's distribution."""
+"""The board: candidates of one or all assessments by view, above each metric's distribution."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import PHONE
 from tests.browser.console.conftest import add_rubric
-from tests.live.cast import Candidate, event, invite, make_candidate, make_keys
+from tests.live.cast import ASSESSMENT, Candidate, event, invite, make_candidate, make_keys
 
 CONSOLE = Path(__file__).parents[3] / "console"
 NAMES = [
@@ -32,6 +32,25 @@ class Board:
         actual = "[...document.querySelectorAll('tbody th [data-name]')].map(cell => cell.textContent)"
         expected = json.dumps(names, separators=(",", ":"), ensure_ascii=False)
         self.page.wait_for_function(f"names => JSON.stringify({actual}) === names", arg=expected)
+
+    def views(self) -> dict[str, int]:
+        texts = self.page.get_by_role("navigation", name="Views").get_by_role("button").all_inner_texts()
+        return {name: int(count) for name, _, count in (text.rpartition(" ") for text in texts)}
+
+    def show(self, view: str) -> None:
+        views = self.page.get_by_role("navigation", name="Views")
+        views.get_by_role("button", name=re.compile(rf"^{view} \d+$")).click()
+
+    def focused(self) -> str:
+        return self.page.evaluate(
+            "document.activeElement.closest('tr').querySelector('[data-name]').textContent"
+        )
+
+    def cell(self, name: str, column: str) -> str:
+        """Return the text of a row's cell in the column with this heading."""
+        headings = [text.strip(" ↑↓") for text in self.page.locator("thead th").all_inner_texts()]
+        cell = self.row(name).locator("th, td").nth(headings.index(column))
+        return " ".join(cell.inner_text().split())
 
     def sort(self, label: str) -> None:
         self.page.get_by_role("columnheader").get_by_role("button", name=label).click()
@@ -56,40 +75,98 @@ def cohort(site, team, assessment) -> dict[str, str]:
     return sessions
 
 
-def open_board(open_console, team, assessment, query: str = "", **options: Any) -> Board:
+def open_board(open_console, team, assessment, query: str = "?view=all", **options: Any) -> Board:
     return Board(open_console(team, f"/assessments/{assessment['id']}{query}", **options))
 
 
-def test_sorting_filters_and_search_are_kept_in_the_address(open_console, team, assessment, cohort):
-    board = open_board(open_console, team, assessment)
+def test_view_order_filters_and_search_are_kept_in_the_address(open_console, team, assessment, cohort):
+    board = open_board(open_console, team, assessment, "")
     assert board.visit.heading() == assessment["title"]
-    assert board.names() == [*reversed(NAMES), "Zoe Late"]
-    assert board.visit.shows("13 candidates")
-
-    board.sort("Prompts")
-    board.wait_for_names([*NAMES, "Zoe Late"])
-    board.sort("Prompts")
+    assert board.names() == [*reversed(NAMES)]  # without scores and hidden tests, the latest first
+    assert board.views() == {"Undecided": 12, "All": 13, "Not started": 1} | dict.fromkeys(OTHER_VIEWS, 0)
+    board.show("All")
     board.wait_for_names([*reversed(NAMES), "Zoe Late"])
-    assert "sort=promptCount&order=desc" in board.page.url
+    board.sort("Candidate")
+    board.wait_for_names([*sorted(NAMES), "Zoe Late"])
+    assert "view=all&sort=candidateName&order=asc" in board.page.url
 
     board.page.get_by_label("Search").fill("BERG")
-    board.wait_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    board.wait_for_names([name for name in sorted(NAMES) if "Berg" in name])
     assert board.visit.shows("4 of 13 candidates")
     board.page.reload()
-    board.wait_for_names([name for name in reversed(NAMES) if "Berg" in name])
+    board.wait_for_names([name for name in sorted(NAMES) if "Berg" in name])
     board.page.get_by_label("Search").fill("nobody")
     board.page.get_by_role("button", name="Clear filters").click()
-    board.page.get_by_label("Status").select_option("Pending")
+    board.wait_for_names([*sorted(NAMES), "Zoe Late"])
+    board.show("Not started")
     board.wait_for_names(["Zoe Late"])
     with board.page.expect_download() as download:
         board.page.get_by_role("button", name="Export table as CSV").click()
     with open(download.value.path(), newline="") as file:
-        assert [row["candidateName"] for row in csv.DictReader(file)] == ["Zoe Late"]
+        assert [row["Candidate"] for row in csv.DictReader(file)] == ["Zoe Late"]
+    board.show("Hired")
+    board.page.get_by_role("button", name="Show all 13 candidates").click()
+    board.page.get_by_text("13 candidates", exact=True).wait_for()
     assert board.visit.is_clean()
+
+
+OTHER_VIEWS = ("To score", "Disagreement", "Findings", "Advanced", "Rejected", "Hired")
+
+
+def test_the_candidates_of_all_assessments_are_one_list(open_console, site, team, assessment, cohort):
+    other = team.post("/v1/assessments", ASSESSMENT | {"title": "Other"})["assessment"]
+    invite(team, other, "yan@example.com", candidateNames=["Yan Other"])
+    board = Board(open_console(team, "/candidates?view=not_started"))
+    assert board.names() == ["Yan Other", "Zoe Late"]
+    assert board.views()["All"] == 14
+    assert board.row("Yan").get_by_role("link", name="Other", exact=True).is_visible()
+    assert board.visit.is_clean()
+
+
+def test_the_board_is_operated_by_keyboard(open_console, team, assessment, cohort):
+    board = open_board(open_console, team, assessment)
+    page = board.page
+    page.keyboard.press("Tab")
+    for _ in range(4):
+        if page.evaluate("document.activeElement.classList.contains('skip')"):
+            page.keyboard.press("Enter")
+        if page.evaluate("Boolean(document.activeElement.closest('tbody tr'))"):
+            break
+        page.keyboard.press("Tab")
+    assert board.focused() == NAMES[-1]
+    for key, name in (("j", NAMES[-2]), ("j", NAMES[-3]), ("k", NAMES[-2])):
+        page.keyboard.press(key)
+        assert board.focused() == name
+    page.keyboard.press("x")
+    assert board.row(NAMES[-2]).get_by_role("checkbox").is_checked()
+    page.keyboard.press("/")
+    page.keyboard.type("jx")
+    assert page.get_by_label("Search").input_value() == "jx"
+    page.get_by_label("Search").fill("")
+    board.wait_for_names([*reversed(NAMES), "Zoe Late"])
+    board.page.locator("tbody a").first.focus()
+    page.keyboard.press("?")
+    assert board.visit.shows("Next candidate")
+    page.get_by_label("Use single keys as shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert board.focused() == NAMES[-1]
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/sessions/{cohort[NAMES[-1]]}")
+
+
+def test_all_rows_are_selected_at_once(open_console, team, assessment, cohort):
+    board = open_board(open_console, team, assessment)
+    everyone = board.page.get_by_label("Select all rows")
+    everyone.check()
+    assert board.page.locator("tbody tr.selected").count() == 13
+    everyone.uncheck()
+    assert board.page.locator("tbody :checked").count() == 0
 
 
 def test_plots_and_rows_select_the_same_candidates_for_comparison(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
+    board.page.get_by_text("Activity metrics; they measure no skill").click()
     plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
     assert board.visit.shows("n = 12 · No preferred direction")
     assert board.page.get_by_text("fewer than 10 sessions", exact=False).count() == 0
@@ -104,6 +181,7 @@ def test_plots_and_rows_select_the_same_candidates_for_comparison(open_console, 
         slider.press(key)
     assert slider.get_attribute("aria-valuetext") == f"{NAMES[-1]}: 12"
     assert board.row(NAMES[-1]).get_by_role("checkbox").is_checked()
+    assert board.visit.is_clean()
     board.page.get_by_role("button", name="Compare").click()
     board.page.wait_for_url(f"**/compare/{cohort[NAMES[0]]}/{cohort[NAMES[-1]]}")
 
@@ -117,20 +195,25 @@ def test_an_empty_cohort_suggests_inviting_and_a_small_cohort_shows_a_warning(
     candidate = Candidate(site, make_keys(team, assessment, 1)[0])
     candidate.complete()
     board.page.reload()
+    board.page.get_by_text("Activity metrics; they measure no skill").click()
     assert board.visit.shows("Fewer than 10 sessions")
+    assert board.page.locator(".plot").count() == 0  # a session without events has no metrics
     assert board.visit.is_clean()
 
 
 def test_the_board_fits_a_phone(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment, width=PHONE)
-    assert not board.page.get_by_role("columnheader", name="Prompts").is_visible()
+    assert not board.page.get_by_role("columnheader", name="Findings").is_visible()
     assert board.page.get_by_role("columnheader", name="Hiring decision").is_visible()
+    assert board.row("Zoe").get_by_text("Pending").locator("visible=true").count() == 1
     assert board.visit.is_clean()
 
 
-def test_candidates_are_sorted_by_the_spread_of_their_scores(open_console, site, team, bob, assessment):
+def test_the_board_has_a_column_for_each_criterion_and_a_view_of_disagreements(
+    open_console, site, team, bob, assessment
+):
     add_rubric(team, assessment, [{"key": "quality", "title": "Quality", "levels": LEVELS}])
-    names = {"Ann Agreed": (3, 3), "Dan Disputed": (2, 4), "Sue Single": (3, None)}
+    names = {"Ann Agreed": (3, 3), "Dan Disputed": (2, 4), "Sue Single": (4, None)}
     for name, values in names.items():
         candidate = make_candidate(site, team, assessment)
         team.request("PATCH", f"/v1/candidates/{candidate.id}", {"candidateName": name})
@@ -138,12 +221,12 @@ def test_candidates_are_sorted_by_the_spread_of_their_scores(open_console, site,
             score = f"/v1/sessions/{candidate.session_id}/scores/quality"
             assert value is None or client.request("PUT", score, {"value": value}).status == 200
     board = open_board(open_console, team, assessment)
-    board.sort("Spread")
-    board.wait_for_names(["Dan Disputed", "Ann Agreed", "Sue Single"])
-    for name, spread in {"Ann": "agree", "Dan": "2 apart to discuss", "Sue": "\u2013"}.items():
-        cells = [" ".join(text.split()) for text in board.row(name).locator("td").all_inner_texts()]
-        score = next(n for n, text in enumerate(cells) if text.startswith("3 of 4"))
-        assert cells[score + 1] == spread
+    assert board.names() == ["Sue Single", "Dan Disputed", "Ann Agreed"]
+    assert board.cell("Dan", "Quality") == "3"
+    assert board.cell("Dan", "Reviewers") == "2 2 apart, to discuss"
+    assert board.cell("Ann", "Reviewers") == "2 agree"
+    board.show("Disagreement")
+    board.wait_for_names(["Dan Disputed"])
     board.page.set_viewport_size({"width": PHONE, "height": 900})
     assert board.row("Dan").get_by_text("2 apart").locator("visible=true").count() == 1
     assert board.visit.is_clean()
@@ -153,24 +236,13 @@ def test_candidates_hidden_by_a_filter_can_be_compared(open_console, site, team,
     invited = invite(team, assessment, "ann@example.com", "ben@example.com", candidateNames=["Ann", "Ben"])
     keys = invited["keys"]
     first, second = (Candidate(site, key).session_id for key in keys)
-    board = open_board(open_console, team, assessment, "?q=ann")
+    board = open_board(open_console, team, assessment, "?view=all&q=ann")
     for name in ("Ann", "Ben"):
         board.page.get_by_label("Search").fill(name)
         board.wait_for_names([name])
         board.row(name).get_by_role("checkbox").check()
     board.page.get_by_role("button", name="Compare").click()
     board.page.wait_for_url(f"**/compare/{first}/{second}")
-
-
-def test_an_unnamed_candidates_address_is_shown_after_clearing_the_search(
-    open_console, site, team, assessment
-):
-    invite(team, assessment, "ann@example.com", candidateNames=["Ann"])
-    Candidate(site, invite(team, assessment, "nameless@example.com")["keys"][0])
-    board = open_board(open_console, team, assessment, "?q=ann")
-    board.visit.settle()
-    board.page.get_by_label("Search").fill("")
-    board.page.get_by_text("nameless@example.com").wait_for()
 
 
 def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, team, assessment, cohort):
@@ -183,7 +255,7 @@ def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, te
             lambda route: route.fulfill(body=script, content_type="text/javascript"),
         )
 
-    query = "?sort=candidateName&order=asc"
+    query = "?view=all&sort=candidateName&order=asc"
     board = open_board(open_console, team, assessment, query, before=serve_script)
     names = [*sorted(NAMES), "Zoe Late"]
     more = board.page.get_by_role("button", name="Show more")
@@ -203,8 +275,7 @@ def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, te
 
 def test_a_failed_load_is_reported_once(open_console, team, assessment):
     def reject(page):
-        for path in ("results*", "cohort-stats"):
-            page.route(f"**/v1/assessments/*/{path}", lambda route: route.abort())
+        page.route("**/v1/assessments/*/results**", lambda route: route.abort())
 
     visit = open_console(team, f"/assessments/{assessment['id']}", before=reject)
     assert visit.shows("Could not reach the service")
