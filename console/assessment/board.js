@@ -21,6 +21,8 @@ import { assignDialog } from "../review/assign.js";
 import { addRows, dataTable, focusRow, focusedId, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
+const FIRST_ROWS = 20;
+
 export async function show(main, { assessmentId }, context) {
   const title = t(assessmentId ? "board.title" : "board.allTitle");
   context.setTitle(title);
@@ -84,7 +86,7 @@ class Board {
     this.selection = selectionBar({ can: this.can, me: this.me, assessmentOf: this.assessmentOf, onDone: () => this.clearSelection() });
     this.message = h("div");
     this.scoreNote = h("p", { class: "quiet", hidden: true }, t("board.otherTotals"));
-    this.compareHint = h("span", { class: "quiet", role: "status" });
+    this.selectionHint = h("span", { class: "quiet" }, t("board.selectionHint"));
     this.compareButton = button(t("board.compare"), () => this.compare());
     this.moreButton = button(t("board.more"), () => this.loadMore());
     this.moreButton.hidden = true;
@@ -101,8 +103,8 @@ class Board {
         assessment && h("div", { class: "actions" }, this.headActions(button)),
       ),
       this.views,
-      h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, this.compareHint, this.compareButton, button(t("board.keys.title"), () => this.showKeys()), assessment && (this.exportButton = button(t("board.export"), () => this.export())))),
-      h("div", { class: "selection-place" }, this.selection.element),
+      h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, button(t("board.keys.title"), () => this.showKeys(), "link"), assessment && (this.exportButton = button(t("board.export"), () => this.export())))),
+      h("div", { class: "selection-place actions" }, this.selectionHint, this.selection.element, this.compareButton),
       this.message,
       this.scoreNote,
       this.table,
@@ -200,12 +202,16 @@ class Board {
       added += results.length;
       this.next = next;
       this.remember(results);
-      this.isLoading = next !== null && added < MAX_ROWS;
-      if (first) this.showFirstPage(results);
+      const hasMore = next !== null && added < MAX_ROWS;
+      // Few rows at first, which show sooner; a reload replaces all that are visible.
+      const shown = !first ? 0 : this.rows.length ? results.length : FIRST_ROWS;
+      this.isLoading = hasMore || results.length > shown;
+      if (first) this.showFirstPage(results.slice(0, shown));
       this.rows = first ? results : [...this.rows, ...results];
-      if (!first) await addRows(this.table, results);
+      this.isLoading = hasMore;
+      if (results.length > shown) await addRows(this.table, results.slice(shown));
       first = null;
-      if (!this.isLoading) break;
+      if (!hasMore) break;
     }
     if (signal.aborted) return;
     this.moreButton.hidden = this.next === null;
@@ -293,9 +299,8 @@ class Board {
     this.mark();
     const rows = [...selected].map((id) => this.known.get(id));
     this.selection.update(rows);
-    this.compareButton.disabled = rows.length !== 2 || !rows.every(({ sessionId }) => sessionId);
-    const hint = this.compareButton.disabled ? t("board.compareHint") : "";
-    if (this.compareHint.textContent !== hint) this.compareHint.textContent = hint;
+    this.selectionHint.hidden = rows.length > 0;
+    this.compareButton.hidden = rows.length !== 2 || !rows.every(({ sessionId }) => sessionId);
   }
 
   compare() {

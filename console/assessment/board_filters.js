@@ -42,7 +42,7 @@ export function filterForm({ filters, onChange }) {
   let timer;
   const search = h("input", { type: "search", name: "q", value: filters.q, autocomplete: "off", maxlength: 255, placeholder: t("board.searchHint") });
   const options = HIDDEN_OUTCOMES.map((value) => h("option", { value, selected: value === filters.hiddenTests }, t(`board.hiddenOutcomes.${value}`)));
-  const outcome = h("select", { name: "hiddenTests" }, h("option", { value: "" }, t("board.any")), options);
+  const outcome = h("select", { name: "hiddenTests" }, h("option", { value: "" }, t("board.anyHidden")), options);
   const form = h("form", { class: "filters", role: "search", "aria-label": t("board.title") }, field(t("board.search"), search), field(t("tests.hidden"), outcome));
   const change = () => {
     clearTimeout(timer);
