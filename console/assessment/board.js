@@ -225,7 +225,7 @@ class Board {
   }
 
   async loadMore() {
-    if (this.isLoading) return;
+    this.moreButton.hidden = true;
     this.isLoading = true;
     await this.addPages(this.pages(this.next)).catch((error) => this.showFailure(error));
   }

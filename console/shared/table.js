@@ -87,7 +87,7 @@ export function focusedId(element) {
 export function focusRow(element, step) {
   const { body } = tables.get(element).parts;
   const at = body.contains(document.activeElement) ? document.activeElement.closest("tr").sectionRowIndex + step : 0;
-  body.rows[at]?.querySelector("th a, .select input")?.focus();
+  (body.rows[at]?.querySelector("th a") ?? body.rows[at]?.querySelector(".select input"))?.focus();
 }
 
 /** Highlight the rows with these ids. */

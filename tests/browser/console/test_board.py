@@ -142,6 +142,7 @@ def test_the_board_is_operated_by_keyboard(open_console, team, assessment, cohor
     page.keyboard.press("/")
     page.keyboard.type("jx")
     assert page.get_by_label("Search").input_value() == "jx"
+    page.get_by_text("No candidate matches").wait_for()
     page.get_by_label("Search").fill("")
     board.wait_for_names([*reversed(NAMES), "Zoe Late"])
     board.page.locator("tbody a").first.focus()
