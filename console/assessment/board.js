@@ -6,7 +6,7 @@ import { decide } from "../decisions/decision.js";
 import { selectionBar } from "../decisions/selection.js";
 import { cohortSection } from "./board_cohort.js";
 import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery, viewButtons } from "./board_filters.js";
-import { MAX_ROWS, resultPages, resultsPath } from "./board_rows.js";
+import { MAX_ROWS, PAGE_SIZE, resultPages, resultsPath } from "./board_rows.js";
 import { columns } from "./board_table.js";
 import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
@@ -21,7 +21,7 @@ import { assignDialog } from "../review/assign.js";
 import { addRows, dataTable, focusRow, focusedId, highlightRows, rowElement, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
-const FIRST_ROWS = 20;
+const FIRST_ROWS = 15;
 
 export async function show(main, { assessmentId }, context) {
   const title = t(assessmentId ? "board.title" : "board.allTitle");
@@ -29,7 +29,7 @@ export async function show(main, { assessmentId }, context) {
   const board = new Board(assessmentId ?? null, context);
   await renderPageAsync(main, title, () => board.prepare(), () => {
     if (board.assessment) context.setTitle(board.assessment.title);
-    queueMicrotask(() => board.load());
+    setTimeout(() => board.load());
     return board.nodes();
   });
 }
@@ -93,6 +93,7 @@ class Board {
     // Hidden until the rows are complete, which would push them down.
     this.below = h("div", { hidden: true }, assessment && this.sections());
     this.showSelection();
+    this.showViews();
     this.listen();
     return [
       assessment && h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
@@ -159,7 +160,6 @@ class Board {
   /** Load rows and counts, at first only the rest of the rows. */
   async load() {
     const isFirst = Boolean(this.firstPages);
-    this.showViews();
     const counts = isFirst || this.loadCounts().then((views) => { this.counts = views; this.showViews(); });
     await Promise.all([counts, this.loadRows()]).catch((error) => this.showFailure(error));
   }
@@ -202,7 +202,7 @@ class Board {
       added += results.length;
       this.next = next;
       this.remember(results);
-      const hasMore = next !== null && added < MAX_ROWS;
+      const hasMore = next !== null && added + PAGE_SIZE <= MAX_ROWS;
       // Few rows at first, which show sooner; a reload replaces all that are visible.
       const shown = !first ? 0 : this.rows.length ? results.length : FIRST_ROWS;
       this.isLoading = hasMore || results.length > shown;
@@ -252,8 +252,9 @@ class Board {
 
   countText(n) {
     if (this.isLoading) return t("board.countLoading", { n });
-    if (this.next) return t("board.countTruncated", { n });
-    return isFiltered(this) ? t("board.countFiltered", { n, total: this.counts[this.view] }) : t("board.count", { n });
+    const isPart = isFiltered(this);
+    if (this.next && isPart) return t("board.countTruncated", { n });
+    return this.next || isPart ? t("board.countFiltered", { n, total: this.counts[this.view] }) : t("board.count", { n });
   }
 
   // -- Changes

@@ -6,7 +6,7 @@ import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { markPlot, stripPlot } from "../shared/plots.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { loadResults, MAX_ROWS } from "./board_rows.js";
+import { loadResults, MAX_PLOTTED } from "./board_rows.js";
 
 /**
  * Build a section that loads when it is opened. Returns `{element, mark(ids)}`.
@@ -29,7 +29,7 @@ export function cohortSection(assessmentId, { signal, onRows, ...options }) {
 
   function render({ stats, rows }) {
     if (!stats) return h("p", { class: "quiet" }, t("board.cohortNone"));
-    const notes = [...cohortNotes({ ...stats, smallNote: null }), rows.length >= MAX_ROWS && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
+    const notes = [...cohortNotes({ ...stats, smallNote: null }), rows.length >= MAX_PLOTTED && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
     const sections = METRICS.map((metric) => h("section", {}, metricHead(metric, stats.summary[metric.name])));
     const measured = rows.filter(({ metrics, eventCount }) => metrics && eventCount);
     queueMicrotask(() => {

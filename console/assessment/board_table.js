@@ -2,7 +2,7 @@
 
 import { h } from "../shared/dom.js";
 import { describeFindings, findingText } from "../shared/findings.js";
-import { formatMean } from "../shared/numbers.js";
+import { formatNumber } from "../shared/numbers.js";
 import { spreadText, totalText } from "../shared/scores.js";
 import { hiddenCell } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
@@ -74,7 +74,7 @@ function scoreCell({ score }) {
 
 function meanCell({ criteria }, key) {
   const mean = criteria.find((criterion) => criterion.key === key)?.mean ?? null;
-  return mean === null ? dash() : formatMean(mean);
+  return mean === null ? dash() : formatNumber(mean);
 }
 
 function reviewersCell({ score: { reviewers, spread, disagreement, independent } }) {

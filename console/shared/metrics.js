@@ -1,6 +1,6 @@
 // Metric names, formats and directions. Directions come from the API.
 
-import { formatMean, formatNumber, formatShare } from "./numbers.js";
+import { formatNumber, formatShare } from "./numbers.js";
 import { t } from "./texts.js";
 import { formatDuration } from "./time.js";
 

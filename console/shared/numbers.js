@@ -7,9 +7,6 @@ const UNITS = ["B", "KiB", "MiB", "GiB"];
 /** `1,234.57` */
 export const formatNumber = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
 
-/** A mean or weighted total with at most two decimals. */
-export const formatMean = (value) => formatNumber(Math.round(100 * value) / 100);
-
 /** Like `formatNumber`, with a dash for null. */
 export const numberOrDash = (value) => (value === null ? t("metrics.none") : formatNumber(value));
 

@@ -1,10 +1,10 @@
 // Descriptions of a session's scores.
 
-import { formatMean } from "./numbers.js";
+import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 
 /** Describe the total of a scorecard or a result: `6.5 of 8` */
-export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatMean(total), highest: formatMean(highestTotal) });
+export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
 /** Describe a session's total score, or why there is none. */
 export function scoreText(scorecard) {

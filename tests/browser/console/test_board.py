@@ -41,6 +41,9 @@ class Board:
         views = self.page.get_by_role("navigation", name="Views")
         views.get_by_role("button", name=re.compile(rf"^{view} \d+$")).click()
 
+    def open_metrics(self) -> None:
+        self.page.get_by_text("Activity metrics; they measure no skill").click()
+
     def focused(self) -> str:
         return self.page.evaluate(
             "document.activeElement.closest('tr').querySelector('[data-name]').textContent"
@@ -167,7 +170,7 @@ def test_all_rows_are_selected_at_once(open_console, team, assessment, cohort):
 
 def test_plots_and_rows_select_the_same_candidates_for_comparison(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
-    board.page.get_by_text("Activity metrics; they measure no skill").click()
+    board.open_metrics()
     plot = board.page.get_by_role("group", name="Prompts of 12 sessions")
     assert board.visit.shows("n = 12 · No preferred direction")
     assert board.page.get_by_text("fewer than 10 sessions", exact=False).count() == 0
@@ -196,7 +199,7 @@ def test_an_empty_cohort_suggests_inviting_and_a_small_cohort_shows_a_warning(
     candidate = Candidate(site, make_keys(team, assessment, 1)[0])
     candidate.complete()
     board.page.reload()
-    board.page.get_by_text("Activity metrics; they measure no skill").click()
+    board.open_metrics()
     assert board.visit.shows("Fewer than 10 sessions")
     assert board.page.locator(".plot").count() == 0  # a session without events has no metrics
     assert board.visit.is_clean()
