@@ -216,8 +216,6 @@ class ResultList:
         return f"""
             FROM candidate_keys k JOIN assessments a ON a.id = k.assessment_id
             LEFT JOIN sessions s ON s.key_id = k.id {session}
-            LEFT JOIN deliveries d ON d.id = k.invitation_id
-            LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id
             WHERE {owner} AND (s.id IS NOT NULL OR k.revoked_at IS NULL)
         """
 
@@ -253,10 +251,17 @@ class ResultList:
         elif after:
             conditions.append(f"({value} IS NULL OR ({value}, {_ID}) {follows} (:after_value, :after_id))")
         return f"""
-            SELECT {group} AS result_group, {value} AS result_value, {sql.STATUS}, {_DETAILS},
+            SELECT result_group, result_value, {sql.STATUS}, {_DETAILS},
                    {_ASSESSMENT.text}, {_KEY.text}, {_SESSION.text}
-            {self._source} {"".join(f"AND {condition} " for condition in conditions)}
-            ORDER BY result_group, result_value {direction}, {_ID} {direction} LIMIT :rows
+            FROM (
+                SELECT k.id AS key_id, {group} AS result_group, {value} AS result_value
+                {self._source} {"".join(f"AND {condition} " for condition in conditions)}
+                ORDER BY result_group, result_value {direction}, {_ID} {direction} LIMIT :rows
+            ) page
+            JOIN candidate_keys k ON k.id = page.key_id JOIN assessments a ON a.id = k.assessment_id
+            LEFT JOIN sessions s ON s.key_id = k.id LEFT JOIN deliveries d ON d.id = k.invitation_id
+            LEFT JOIN api_tokens t ON t.id = k.decided_by_id LEFT JOIN users p ON p.id = t.user_id
+            ORDER BY result_group, result_value {direction}, {_ID} {direction}
         """
 
     def _row(

@@ -240,7 +240,9 @@ def assert_results(reviewer, path, expected):
     table = csv.DictReader(io.StringIO(reviewer.get(f"{path}/results/export").text.decode()))
     for row in table:
         cells = {
-            name.removeprefix("Hidden tests: "): value for name, value in row.items() if "Hidden tests: " in name
+            name.removeprefix("Hidden tests: "): value
+            for name, value in row.items()
+            if "Hidden tests: " in name
         }
         result = {name: expected[row["Session ID"]][name] for name in cells}
         assert cells == {
