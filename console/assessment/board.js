@@ -177,14 +177,14 @@ class Board {
     const first = this.firstPage ?? pages.next();
     this.firstPages = this.firstPage = null;
     const signal = this.rowsSignal;
-    this.isLoading = true;
+    this.isLoading = this.moreButton.hidden = true;
     this.table.setAttribute("aria-busy", "true");
     try {
       await this.addPages(pages, first);
     } catch (error) {
       if (!signal.aborted) throw error;
-      return;
     }
+    if (signal.aborted) return;
     this.table.removeAttribute("aria-busy");
     this.below.hidden = false;
     for (const [id, rows] of Map.groupBy(this.rows.filter(({ sessionId }) => sessionId), ({ assessmentId }) => assessmentId)) {

@@ -260,6 +260,8 @@ def test_every_page_describes_the_cohort(open_console, site, team, assessment):
         f"/compare/{one.session_id}/{other.session_id}",
     ):
         visit = open_console(team, page)
+        if page.startswith("/assessments"):
+            visit.page.get_by_text("Activity metrics; they measure no skill").click()
         for text in (
             "Fewer than 10 sessions",
             "1 open session is not included",
