@@ -224,10 +224,9 @@ class Board {
     showRows(this.table, { rows: results, sort: this.sort, empty: this.emptyState() });
   }
 
-  async loadMore() {
-    this.moreButton.hidden = true;
+  loadMore() {
     this.isLoading = true;
-    await this.addPages(this.pages(this.next)).catch((error) => this.showFailure(error));
+    return runAction(this.moreButton, () => this.addPages(this.pages(this.next)), (error) => this.showFailure(error));
   }
 
   remember(rows) {
