@@ -368,9 +368,9 @@ def current_scores(session_ids: Iterable[Any]) -> Iterator[tuple[RubricVersion, 
     """Yield the rubric version in which each scored session was last scored, and its current scores."""
     query = Score.history(*session_ids).order_by(Score.session, Score.created_at.desc(), Score.id.desc())
     for _, rows in groupby(query, attrgetter("session_id")):
-        history = list(rows)
-        version = _scored_version(history)
-        yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
+        history = [row for row in rows if not row.is_recommendation]
+        if version := _scored_version(history):
+            yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
   return [
     { name: "candidateName", label: t("board.candidate"), sortable: isSortable, render: (row) => candidateCell(row, name, isHidden) },
     ...(assessment ? [] : [{ name: "assessment", label: t("board.assessment"), wide: true, render: (row) => h("a", { href: `#/assessments/${row.assessmentId}` }, untrusted(row.assessmentTitle)) }]),
-    { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, numeric: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests) ?? dash() },
+    { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, numeric: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests, row.integrityFindings) ?? dash() },
     { name: "rank", label: t("board.total"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
     ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
     { name: "reviewers", label: t("board.reviewersHead"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
