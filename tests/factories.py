@@ -277,7 +277,7 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
         session, "quality", reviewer, word, value=1, comment=word, evidence=[event["id"]]
     )
     score.update_columns(withdrawal_reason=word)
-    invitations.decide(session.key, reviewer, "advanced", word)
+    invitations.decide(session.key, reviewer, "advanced", word, finding_reason=word)
     person = make_person(session.organization, email=f"{session.id}@people.example")
     models.CompletedScoring.create(session=session, user=person)
     assignment = models.Assignment.create(session=session, user=person, assigned_by=reviewer)

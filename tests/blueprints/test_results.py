@@ -318,7 +318,7 @@ def test_score_is_updated_after_each_change(app, reviewer, organization):
                 for row in scores["criteria"]
             ],
             "reviewers": scores["reviewerCount"],
-            "independent": True,
+            "independent": all(score["independent"] for row in scores["criteria"] for score in row["scores"]),
             "hidden": False,
         }
         assert scores["total"] == total

@@ -72,7 +72,7 @@ DOCUMENT: dict[str, Any] = openapi.build_document(APP)
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
 _PLACEHOLDERS = {
     camel(name): f"<{name}>" for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider"}
-} | {"personIds": ["<person_id>"]}
+} | {"personIds": ["<person_id>"], "templateId": "<assessment_id>"}
 
 
 def route_of(rule: Any, method: str) -> str:

@@ -76,7 +76,15 @@ class Walk:
         if extent == "every":
             return self.other_org
         ids = self.world.other_org.ids
-        return [str(ids[{"evidence": "eventId", "bundleKey": "objectKey"}.get(field, field)])]
+        return [
+            str(
+                ids[
+                    {"evidence": "eventId", "bundleKey": "objectKey", "templateId": "assessmentId"}.get(
+                        field, field
+                    )
+                ]
+            )
+        ]
 
     def check_error(self, caller_name, operation, response):
         """Check that the error depends on the caller, not on whether the row exists."""
