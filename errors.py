@@ -137,7 +137,7 @@ EmailLimit = _error(
     "email_limit",
     "This address has reached the limit of 5 messages per assessment in 24 hours. Retry after `Retry-After` seconds.",
 )
-NotQueued = _error(409, "not_queued", "The message was sent already, is being sent, or was canceled.")
+NotQueued = _error(409, "not_queued", "Only a queued message that is not being sent can be canceled.")
 NotFailed = _error(409, "not_failed", "Only a failed delivery can be retried.")
 
 # Sessions

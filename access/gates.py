@@ -26,7 +26,7 @@ def people_only(view: Callable) -> Callable:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if caller.user_id is None:
-            raise InsufficientRole("This operation is for people. Service accounts have no role.")
+            raise InsufficientRole("Only people can use this operation, not service accounts.")
         return view(*args, **kwargs)
 
     return wrapper

@@ -141,7 +141,7 @@ def get_decisions(query, session_id):
 def get_moments(session_id):
     """Get a session's moments
 
-    Up to seven places that are worth a question in an interview, found by fixed, published rules. None is a score.
+    Up to seven points worth asking about in an interview, found by fixed, published rules. None is a score.
     """
     events = Event.timeline(find(Session, session_id))
     return {"version": moments.VERSION, "moments": moments.find_moments(events)}

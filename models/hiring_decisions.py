@@ -49,7 +49,7 @@ def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -
 
 
 def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[dict[str, Any]]:
-    """Return the warnings about a decision, without totals that are hidden from the caller (R49)."""
+    """Return the warnings about a decision, ignoring totals that are hidden from the viewer (R49)."""
     session = Session.get_or_none(Session.key == key)
     if session is None or decision == "undecided":
         return []

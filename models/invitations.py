@@ -21,7 +21,7 @@ from models.sessions import Session, update_time_limit
 from models.task_failures import run_each
 
 MAX_EXPIRY = timedelta(days=365)
-# Messages that reviewers send wait a little longer than the console offers Undo.
+# How long a message that a reviewer sends can be canceled. The console offers Undo for less.
 UNDO_PERIOD = timedelta(seconds=25)
 BOUNCED = "The address was reported as bouncing."
 BATCH_SIZE = 500
@@ -35,7 +35,7 @@ def _locked(
 ) -> Iterator[CandidateKey]:
     """Start a transaction and lock the key. Raises NotFound if it is revoked.
 
-    check -- called after the key is locked
+    check -- called after the key is locked; raises an error to reject the change
     with_messages -- first acquire the lock of models/deliveries/limit.py
     """
     with db.atomic():

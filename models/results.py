@@ -75,7 +75,7 @@ _SCORED_BY_TOKEN = """
 """
 _IS_CLOSED = "s.closed_at IS NOT NULL"
 _IS_UNDECIDED = "k.decision = 'undecided' AND k.erased_at IS NULL"
-# The same conditions as in models/todo.py. An erased recording is not a finding to look at.
+# The same conditions as in models/todo.py. `erased` alone is not a finding to review.
 VIEWS = {
     "undecided": f"{_IS_CLOSED} AND {_IS_UNDECIDED}",
     "to_score": f"{_IS_CLOSED} AND {_IS_UNDECIDED} AND a.rubric_id IS NOT NULL AND NOT EXISTS ({{scoring}})",

@@ -42,7 +42,7 @@ def find_inconsistencies(results: Iterable[Result]) -> list[tuple[Result, Result
 def find_warnings(
     result: Result, others: Iterable[Result], missing_scores: str | None, finding_codes: Collection[str]
 ) -> list[dict[str, Any]]:
-    """Return the warnings about a decision on a session.
+    """Return the warnings about a decision on a session, with the fields of DecisionWarning (schemas/candidates.py).
 
     result -- the session, with the new decision
     others -- the assessment's other sessions

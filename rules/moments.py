@@ -1,4 +1,4 @@
-"""Find moments: places in a session that are worth a question (docs/moments.md)."""
+"""Find moments: points in a session worth asking about (docs/moments.md)."""
 
 import re
 from collections import Counter, defaultdict

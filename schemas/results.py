@@ -26,33 +26,36 @@ VIEWS = (
 )
 HIDDEN_OUTCOMES = ("passed", "failed", "untrusted", "none")
 _CSV_HIDDEN_TESTS = tuple(name for name in map(camel, HiddenTests().fields) if name != "runId")
-# By header, the console's where it shows the value: the value's name.
+# Headers, which are the console's labels where it has one, with the names of their values.
 CSV_COLUMNS = {
-    **{
-        "Candidate": "candidateName",
-        "Email": "candidateEmail",
-        "External ID": "externalId",
-        "Status": "status",
-    },
-    **{"Started": "redeemedAt", "Completed": "completedAt", "Total": "scoreTotal"},
-    **{"Highest total": "scoreHighestTotal", "Spread": "scoreSpread", "Reviewers": "scoreReviewers"},
-    **{"Independent": "scoreIndependent", "Hiring decision": "decision", "Reason": "decisionReason"},
-    **{
-        "Decided by": "decidedByName",
-        "Findings": "integrityFindings",
-        "Findings checked": "integrityCheckedAt",
-    },
+    "Candidate": "candidateName",
+    "Email": "candidateEmail",
+    "External ID": "externalId",
+    "Status": "status",
+    "Started": "redeemedAt",
+    "Completed": "completedAt",
+    "Total": "scoreTotal",
+    "Highest total": "scoreHighestTotal",
+    "Spread": "scoreSpread",
+    "Reviewers": "scoreReviewers",
+    "Independent": "scoreIndependent",
+    "Hiring decision": "decision",
+    "Reason": "decisionReason",
+    "Decided by": "decidedByName",
+    "Findings": "integrityFindings",
+    "Findings checked": "integrityCheckedAt",
     **{f"Hidden tests: {name}": f"hiddenTests.{name}" for name in _CSV_HIDDEN_TESTS},
-    **{"Tests passed": "testsPassed", "Tests: source": "testsPassedSource"},
-    **{
-        "Events": "eventCount",
-        "Duration (ms)": "durationMs",
-        "Prompts": "promptCount",
-        "Failed commands": "commandFailRate",
-    },
-    **{"Verifications per change": "verifyIntensity", "Candidate's edits": "manualEditRatio"},
-    **{"Time to first change (ms)": "firstChangeLatencyMs"},
-    **{"Candidate ID": "candidateId", "Session ID": "sessionId"},
+    "Tests passed": "testsPassed",
+    "Tests: source": "testsPassedSource",
+    "Events": "eventCount",
+    "Duration (ms)": "durationMs",
+    "Prompts": "promptCount",
+    "Failed commands": "commandFailRate",
+    "Verifications per change": "verifyIntensity",
+    "Candidate's edits": "manualEditRatio",
+    "Time to first change (ms)": "firstChangeLatencyMs",
+    "Candidate ID": "candidateId",
+    "Session ID": "sessionId",
 }
 EXAMPLE_CURSOR = "WyJzY29yZVRvdGFsIiwgImRlc2MiLCAwLCA2MDAwXQ"
 
@@ -126,7 +129,9 @@ class ResultScore(Schema):
         example=True,
         null=True,
     )
-    hidden = Flag("True if scores are hidden until the caller has scored every criterion.", example=False)
+    hidden = Flag(
+        "True if scores are hidden from the caller (`othersHidden` of the scorecard).", example=False
+    )
 
 
 class IntegrityFindings(Schema):

@@ -159,7 +159,7 @@ class Decisions(Schema):
 
 
 class Moment(Schema):
-    """A place in a session that is worth a question."""
+    """A point in a session worth asking about."""
 
     kind = Choice(list(moments.QUESTIONS), "Kind of moment.", example="reversed_change")
     ts = EventTime("Time of the first event.", attribute="time_ns")

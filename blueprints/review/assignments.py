@@ -8,7 +8,7 @@ from models import ApiToken, Assessment, Assignment
 from schemas.queries import PageQuery
 from schemas.review.assignments import AddedAssignments, Assignments, NewAssignments, RemovedAssignment
 
-blp = Blueprint("Assignments", __name__, description="Sessions that people are to score.")
+blp = Blueprint("Assignments", __name__, description="Sessions assigned to reviewers.")
 
 
 @blp.get("/assessments/<id:assessment_id>/assignments")

@@ -34,7 +34,7 @@ def list_notes(query, session_id):
 def create_note(data, session_id):
     """Add a note
 
-    Everyone in the organization sees it at once.
+    Everyone in the organization can read it immediately.
     """
     return {"note": Note.add(find(Session, session_id), caller, data["text"])}
 

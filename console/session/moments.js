@@ -1,4 +1,4 @@
-// A session's moments: places that are worth a question in an interview.
+// A session's moments: points worth asking about in an interview.
 
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";

@@ -85,7 +85,7 @@ def _requeue_failed(condition: peewee.Expression, **columns: Any) -> int:
 
 
 def cancel(delivery: Delivery) -> None:
-    """Cancel a queued message. Raises NotQueued if it was sent, or a worker can be sending it."""
+    """Cancel a queued message. Raises NotQueued if it was sent, or a worker may be sending it."""
     is_waiting = (Delivery.attempts == 0) | (Delivery.due_at > clock.now() + LEASE)
     update = Delivery.update(state="canceled", last_error="A reviewer canceled the message.")
     if not update.where(Delivery.id == delivery.id, Delivery.state == "queued", is_waiting).execute():

@@ -21,7 +21,7 @@ from rules.timestamps import format_timestamp
 
 
 class Assignment(ProtectedModel):
-    """A session that a user is to score, until `due_at` if it is set. `removed_at` ends it."""
+    """A session assigned to a user to score, by `due_at` if it is set, until `removed_at`."""
 
     personal_data = None
     protected = ("session", "user", "assigned_by", "due_at", "removed_at", "created_at")
@@ -98,6 +98,7 @@ class Assignment(ProtectedModel):
 
     @classmethod
     def end_all_for_user(cls, user: User) -> None:
+        """End the assignments of a user who can no longer score."""
         for assignment in list(cls.select().where(cls.user == user, cls.removed_at.is_null())):
             assignment.set_once("removed_at")
 

@@ -21,7 +21,7 @@ from rules.statistics.rounding import ratio
 
 
 def build_report(assessment: Assessment, viewer: Any) -> dict[str, Any]:
-    """Build the report, without totals that are hidden from the viewer. Candidates appear by id."""
+    """Build the report of schemas/review/compliance.py, without totals that are hidden from the viewer."""
     organization = assessment.organization
     days, additions = organization.retention_days, organization.disclosure_additions or {}
     keys: Any = CandidateKey.select(CandidateKey, ApiToken, User).join(ApiToken, peewee.JOIN.LEFT_OUTER)

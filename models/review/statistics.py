@@ -10,7 +10,7 @@ from rules.statistics.reviewers import compare_reviewers
 
 
 def reviewer_statistics(viewer: ApiToken, assessment: Assessment) -> list[dict[str, Any]]:
-    """Compare the reviewers, by name, from the sessions whose scores are visible to the viewer."""
+    """Return the rows of schemas/review/statistics.py, by name, from sessions whose scores the viewer can see."""
     ids = [session.id for session in Session.select(Session.id).where(Session.assessment == assessment)]
     authors: dict[Any, Any] = {}
     titles: dict[str, str] = {}

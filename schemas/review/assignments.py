@@ -23,7 +23,7 @@ class NewAssignments(Body):
 
 
 class Assignment(Schema):
-    """A session that a person is to score."""
+    """A session assigned to a person to score."""
 
     id = Id("Unique id.")
     session_id = Id("Session id.")
