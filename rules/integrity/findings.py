@@ -30,8 +30,9 @@ _EXPLANATIONS = {
     "session_changed": "The session, its candidate key, hiring decision or extra time, a consent, a public key or the "
     "receipt of an erasure differs from what the service recorded: the database was repaired, or the data was changed "
     "there.",
-    "data_changed": "A score, a completed scoring, a submission, the final diff or a model call differs from what the "
-    "service recorded: the database was repaired, or the data was changed, inserted or deleted there.",
+    "data_changed": "A score, a completed scoring, a choice to see scores, an assignment, a submission, the final diff "
+    "or a model call differs from what the service recorded: the database was repaired, or the data was changed, "
+    "inserted or deleted there.",
     "seal_missing": "A ledger entry is missing: the worker has not run for an hour, or the entry was deleted.",
     "seal_key_unknown": "A ledger entry or event cannot be verified: an old key is missing from LEDGER_KEYS, "
     "or the key never belonged to the service.",
