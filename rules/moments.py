@@ -159,8 +159,8 @@ def _compared_changes(events: list[AnalyzedEvent], details: Details) -> Iterator
             first, earlier = changed[number], details[changed[number].id]
             is_replaced = earlier.is_by_agent and 2 * count >= len(earlier.added) >= MIN_REPLACED_LINES
             if is_replaced and added and number != undone:
-                lines = f"{pluralize(count, 'line')} or more that an agent's change to{path} had added"
-                sentence = f"Another change removed {lines}, and added others, {_within(first, event)}."
+                lines = f"at least {pluralize(count, 'line')} that an agent's change to{path} had added"
+                sentence = f"A later change removed {lines}, and added others, {_within(first, event)}."
                 found["replaced_change"].append((count, sentence, first, event))
         for line in added:
             authors[place, line].append(index)

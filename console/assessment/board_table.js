@@ -85,5 +85,5 @@ function reviewersCell({ score: { reviewers, spread, disagreement, independent }
 
 function decisionCell({ decision }) {
   if (decision === "undecided") return dash();
-  return h("span", { class: `pill decision-${decision}` }, t(`board.decisions.${decision}`));
+  return h("span", { class: `pill decision-${decision}` }, t(`decisions.names.${decision}`));
 }

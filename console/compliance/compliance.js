@@ -44,9 +44,9 @@ function sections(path, report, assessment, candidates) {
     return h("a", { href: sessionId ? `#/sessions/${sessionId}` : `#/assessments/${assessment.id}` }, candidateName(candidate, assessment));
   };
   const counts = (values, label) => pairs(Object.entries(values).map(([key, n]) => [label(key), formatNumber(n)]));
-  const versionText = (version) => `${version} (${t(version === report.disclosureVersion ? "compliance.current" : "compliance.earlier")})`;
+  const versionText = (version) => (version === "unknown" ? t("report.unknown") : `${version} (${t(version === report.disclosureVersion ? "compliance.current" : "compliance.earlier")})`);
   return [
-    section("decisions", counts(report.decisions, (key) => t(`print.decisions.${key}`)), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
+    section("decisions", counts(report.decisions, (key) => t(`decisions.names.${key}`)), table("withoutReason", report.withoutReason, ["candidateId", "decision", "decidedBy", "decidedAt"], name)),
     section("inconsistencies", table("inconsistencies", report.inconsistencies, ["rejectedId", "rejectedShare", "selectedId", "selectedShare"], name)),
     groups(path),
     section("independence", counts(report.scores, (key) => t(`compliance.scores.${key}`))),
@@ -72,7 +72,7 @@ function table(caption, rows, names, name) {
     if (column.endsWith("Id")) return name(value);
     if (value === null) return "–";
     if (column.endsWith("At")) return formatDateTime(value);
-    if (column === "decision") return t(`print.decisions.${value}`);
+    if (column === "decision") return t(`decisions.names.${value}`);
     if (column === "actorKind") return t(`audit.kinds.${value}`);
     if (column === "rate" || column.endsWith("Share")) return formatShare(value);
     if (column === "action") return actionText(value);

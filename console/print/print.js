@@ -99,7 +99,7 @@ function decision({ session, checked, scores }) {
   const { decision: made, decisionReason: reason, decisionFindingReason: findingReason, decidedAt, decidedBy } = session;
   return section(
     "decision",
-    decidedAt ? h("p", { class: "verdict" }, t(`print.decisions.${made}`)) : h("p", {}, t("print.noDecision")),
+    decidedAt ? h("p", { class: "verdict" }, t(`decisions.names.${made}`)) : h("p", {}, t("print.noDecision")),
     rows([
       [t("print.reason"), decidedAt && (reason ?? t("print.noReason"))],
       [t("decisions.despite"), findingReason],

@@ -70,7 +70,7 @@ def test_all_rules_in_chronological_order():
         ("tests_after_last_change", ["file_diff at 12", "command at 13"]),
     ]
     assert [moment.text for moment in moments] == [
-        "Another change removed 3 lines or more that an agent's change to “orders.py” had added, and added others, "
+        "A later change removed at least 3 lines that an agent's change to “orders.py” had added, and added others, "
         "within 4 minutes.",
         "3 tests, checks or builds in a row failed, within 7 minutes. The last was “ruff check .”. The next, "
         "“ruff check .”, succeeded, 3 changes after the first.",

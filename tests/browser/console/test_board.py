@@ -42,7 +42,7 @@ class Board:
         views.get_by_role("button", name=re.compile(rf"^{view} \d+$")).click()
 
     def open_metrics(self) -> None:
-        self.page.get_by_text("Activity metrics; they measure no skill").click()
+        self.page.get_by_text("Activity metrics, not a measure of skill").click()
 
     def focused(self) -> str:
         return self.page.evaluate(
@@ -104,7 +104,7 @@ def test_view_order_filters_and_search_are_kept_in_the_address(open_console, tea
     board.show("Not started")
     board.wait_for_names(["Zoe Late"])
     with board.page.expect_download() as download:
-        board.page.get_by_role("button", name="Export table as CSV").click()
+        board.page.get_by_role("button", name="Export CSV").click()
     with open(download.value.path(), newline="") as file:
         assert [row["Candidate"] for row in csv.DictReader(file)] == ["Zoe Late"]
     board.show("Hired")
@@ -151,7 +151,7 @@ def test_the_board_is_operated_by_keyboard(open_console, team, assessment, cohor
     board.page.locator("tbody a").first.focus()
     page.keyboard.press("?")
     assert board.visit.shows("Next candidate")
-    page.get_by_label("Use single keys as shortcuts").uncheck()
+    page.get_by_label("Enable single-key shortcuts").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert board.focused() == NAMES[-1]

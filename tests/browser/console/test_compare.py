@@ -64,7 +64,7 @@ def test_a_scored_session_can_be_compared_with_a_running_one(site, team, assessm
     assert visit.shows("Stored data altered")
     summary = rows(visit)
     assert summary["Hiring decision"][0].startswith("Advanced: Careful fix. First token, ")
-    assert summary["Integrity"][0].startswith("Stored data altered")
+    assert summary["Findings"][0].startswith("Stored data altered")
     assert {name: summary[name] for name in ("Team score", "Reviewers", "Tests", "Status")} == {
         "Team score": ["2 of 3", "Not scored yet"],
         "Reviewers": ["1 reviewer", "None"],

@@ -3,7 +3,7 @@
 from tests.browser.console.test_report import record, work
 from tests.live.cast import event, make_candidate, send_copies
 
-CHECKED = ".report-numbers > div:has-text('Integrity'):not(:has-text('\u2026'))"
+CHECKED = ".report-numbers > div:has-text('Findings'):not(:has-text('\u2026'))"
 LONG_TASKS = """
     window.longTasks = [];
     new PerformanceObserver((list) => window.longTasks.push(...list.getEntries())).observe({type: "longtask"});

@@ -127,7 +127,7 @@ def test_table_export_and_session_page_agree(open_console, site, team, assessmen
     candidate = complete_with(site, team, assessment, *sent)
     board = open_board(open_console, team, assessment)
     with board.page.expect_download() as download:
-        board.page.get_by_role("button", name="Export table as CSV").click()
+        board.page.get_by_role("button", name="Export CSV").click()
     (row,) = csv.DictReader(download.value.path().read_text().lstrip("\ufeff").splitlines())
     verified, failed = Fraction(8, 11), Fraction(2, 8)
     assert float(row["Verifications per change"]) == round(float(verified), 3)
@@ -261,7 +261,7 @@ def test_every_page_describes_the_cohort(open_console, site, team, assessment):
     ):
         visit = open_console(team, page)
         if page.startswith("/assessments"):
-            visit.page.get_by_text("Activity metrics; they measure no skill").click()
+            visit.page.get_by_text("Activity metrics, not a measure of skill").click()
         for text in (
             "Fewer than 10 sessions",
             "1 open session is not included",

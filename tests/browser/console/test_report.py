@@ -198,7 +198,7 @@ def test_the_header_shows_the_score_and_the_rounded_duration(team, assessment, b
     visit.page.locator(".metric-value").first.wait_for()
     assert visit.page.locator(".metric-value").first.inner_text() == "2 h 51 min"
     visit = open_console(bob, path)
-    assert visit.shows("Visible after you score")
+    assert visit.shows("Not visible yet")
 
 
 def test_pages_hide_a_blind_candidates_name_and_external_id(team, bob, site, open_console):
@@ -317,7 +317,7 @@ def test_an_altered_recording_shows_an_alert(site, team, candidate, open_report)
         *("Tests", "Passed recording changed", "candidate's last run")
     ]
     alert.get_by_role("link", name="See the findings").click()
-    visit.page.get_by_role("link", name="event 1").first.click()
+    visit.page.get_by_role("link", name="event 1", exact=True).first.click()
     visit.page.locator(".event-detail pre").get_by_text("orderz.py").first.wait_for()
     assert visit.is_clean()
 

@@ -52,7 +52,7 @@ def test_sessions_are_assigned_on_the_board_and_counted_in_the_navigation(
     assert "1 of 3 scored" in row.inner_text()
     assert "Quality: 50 % lower (1 session)" in row.inner_text()
     check(visit)
-    row.get_by_role("button", name="Remove open: Bob").click()
+    row.get_by_role("button", name="Remove open assignments: Bob").click()
     assert visit.shows("2 assignments of Bob were removed.")
     assert "1 of 1 scored" in row.inner_text()
     assert visit.is_clean()
