@@ -18,7 +18,7 @@ import { onKeys, showKeys } from "../shared/keys.js";
 import { candidateName } from "../shared/names.js";
 import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
 import { assignDialog } from "../review/assign.js";
-import { addRows, dataTable, focusRow, focusedId, highlightRows, rowElement, showRows } from "../shared/table.js";
+import { addRows, dataTable, focusRow, focusedRow, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
 const FIRST_ROWS = 15;
@@ -41,7 +41,6 @@ class Board {
     this.rows = [];
     this.known = new Map(); // rows by candidate id, including rows that a filter hides
     this.selected = new Set();
-    this.hovered = null;
     this.isHidden = (row) => row.blind && Boolean(me.person) && !row.candidateName && !row.candidateEmail;
     this.name = (row) => candidateName(row, row);
     this.assessmentOf = (row) => this.assessment ?? { id: row.assessmentId, title: row.assessmentTitle, blind: row.blind };
@@ -77,7 +76,6 @@ class Board {
       rowId: (row) => row.candidateId,
       rowHref: (row) => (row.sessionId ? `#/sessions/${row.sessionId}` : null),
       selection: { selected: this.selected, label: (row) => t("board.selectRow", { name: name(row) }), onChange: () => this.showSelection() },
-      onHover: (id) => this.hover(id),
       count: (n) => this.countText(n),
     });
     const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
@@ -121,21 +119,17 @@ class Board {
   }
 
   sections() {
-    const { signal, can, name, assessment } = this;
-    const onRows = (rows) => {
-      this.remember(rows);
-      this.mark();
-    };
-    this.cohort = cohortSection(assessment.id, { signal, name, onRows, onHover: (id) => this.hover(id), onSelect: (id) => this.toggle(id) });
+    const { signal, can, name, assessment, selected } = this;
+    this.cohort = cohortSection(assessment.id, { signal, name, selected });
     return [this.cohort.element, cohortTests(assessment, { can, signal })];
   }
 
   listen() {
-    const row = () => this.known.get(focusedId(this.table));
+    const row = () => this.known.get(focusedRow(this.table)?.dataset.id);
     const actions = {
       j: () => focusRow(this.table, 1),
       k: () => focusRow(this.table, -1),
-      x: () => row() && this.toggle(row().candidateId),
+      x: () => focusedRow(this.table)?.querySelector(".select input")?.click(),
       "/": () => this.filterForm.elements.q.focus(),
       "?": () => this.showKeys(),
       e: () => row()?.sessionId && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() })?.catch(toastError),
@@ -201,7 +195,7 @@ class Board {
       const [results, next] = page.value;
       added += results.length;
       this.next = next;
-      this.remember(results);
+      for (const row of results) this.known.set(row.candidateId, row);
       const hasMore = next !== null && added + PAGE_SIZE <= MAX_ROWS;
       // Few rows at first, which show sooner; a reload replaces all that are visible.
       const shown = !first ? 0 : this.rows.length ? results.length : FIRST_ROWS;
@@ -227,10 +221,6 @@ class Board {
   loadMore() {
     this.isLoading = true;
     return runAction(this.moreButton, () => this.addPages(this.pages(this.next)), (error) => this.showFailure(error));
-  }
-
-  remember(rows) {
-    for (const row of rows) this.known.set(row.candidateId, row);
   }
 
   showFailure(error) {
@@ -266,38 +256,15 @@ class Board {
     await this.loadRows().catch((error) => this.showFailure(error));
   }
 
-  hover(id) {
-    if (id === this.hovered) return;
-    this.hovered = id;
-    this.mark();
-  }
-
-  toggle(id) {
-    const box = rowElement(this.table, id)?.querySelector("input[type=checkbox]");
-    if (box) box.click();
-    else {
-      if (!this.selected.delete(id)) this.selected.add(id);
-      this.showSelection();
-    }
-  }
-
   clearSelection() {
     this.selected.clear();
     this.showSelection();
     return this.load();
   }
 
-  /** Highlight the hovered candidate in the table, and mark it and the selected candidates in all plots. */
-  mark() {
-    const { selected, hovered } = this;
-    this.cohort?.mark(new Set([...selected, hovered].filter((id) => id !== null)));
-    highlightRows(this.table, new Set([hovered]));
-  }
-
   showSelection() {
-    const { selected } = this;
-    this.mark();
-    const rows = [...selected].map((id) => this.known.get(id));
+    this.cohort?.showSelected();
+    const rows = [...this.selected].map((id) => this.known.get(id));
     this.selection.update(rows);
     this.selectionHint.hidden = rows.length > 0;
     this.compareButton.hidden = rows.length !== 2 || !rows.every(({ sessionId }) => sessionId);

@@ -6,37 +6,37 @@ import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { markPlot, stripPlot } from "../shared/plots.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { loadResults, MAX_PLOTTED } from "./board_rows.js";
+import { resultsPath } from "./board_rows.js";
 
 /**
- * Build a section that loads when it is opened. Returns `{element, mark(ids)}`.
+ * Build a section that loads when it is opened. Returns `{element, showSelected()}`.
  *
  * name -- `(row) => text`
- * onRows -- called with all results
- * onHover, onSelect -- called with a candidate's id
+ * selected -- a Set of candidates' ids, marked in the plots
  */
-export function cohortSection(assessmentId, { signal, onRows, ...options }) {
+export function cohortSection(assessmentId, { signal, name, selected }) {
   const content = h("div");
   let figures = [];
   const load = async () => {
     const { cohortStats: stats } = await api.get(`/v1/assessments/${assessmentId}/cohort-stats`, { signal });
-    return { stats, rows: stats ? await loadResults(assessmentId, { signal }) : [] };
+    return { stats, rows: stats ? await api.all(resultsPath(assessmentId), "results", { signal }) : [] };
   };
   const show = () => renderAsync(content, load, render);
   const heading = h("summary", {}, h("h2", {}, t("board.cohort")));
   const element = h("details", { class: "panel cohort", ontoggle: () => element.open && show() }, heading, content);
-  return { element, mark: (ids) => figures.forEach((figure) => figure && markPlot(figure, ids)) };
+  const showSelected = () => figures.forEach((figure) => figure && markPlot(figure, selected));
+  return { element, showSelected };
 
   function render({ stats, rows }) {
     if (!stats) return h("p", { class: "quiet" }, t("board.cohortNone"));
-    const notes = [...cohortNotes({ ...stats, smallNote: null }), rows.length >= MAX_PLOTTED && t("board.cohortTruncated", { n: rows.length })].filter(Boolean);
+    const notes = cohortNotes({ ...stats, smallNote: null });
     const sections = METRICS.map((metric) => h("section", {}, metricHead(metric, stats.summary[metric.name])));
     const measured = rows.filter(({ metrics, eventCount }) => metrics && eventCount);
     queueMicrotask(() => {
       const width = sections[0].clientWidth;
-      figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], measured, { ...options, width }));
+      figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], measured, { name, width }));
       sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
-      onRows(rows);
+      showSelected();
     });
     return [
       stats.small && h("p", { class: "notice warn" }, stats.smallNote),

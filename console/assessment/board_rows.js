@@ -6,7 +6,6 @@ const FIRST_PAGE_SIZE = 50; // smaller, so it loads faster
 export const PAGE_SIZE = 150;
 // Laying out more rows blocks slow computers for more than 100 ms.
 export const MAX_ROWS = 200;
-export const MAX_PLOTTED = 1000;
 
 /** The path of an assessment's results; of all results for null. */
 export const resultsPath = (assessmentId) => (assessmentId ? `/v1/assessments/${assessmentId}/results` : "/v1/results");
@@ -20,14 +19,4 @@ export async function* resultPages(assessmentId, query, { after = null, signal }
     limit = PAGE_SIZE;
     yield [page.results, page.next];
   } while (after);
-}
-
-/** Load all results without filters, up to MAX_PLOTTED. */
-export async function loadResults(assessmentId, { signal } = {}) {
-  const rows = [];
-  for await (const [results] of resultPages(assessmentId, {}, { signal })) {
-    rows.push(...results);
-    if (rows.length >= MAX_PLOTTED) break;
-  }
-  return rows;
 }

@@ -13,7 +13,6 @@ const DOT = 3;
 const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
 const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
 
-const plots = new WeakMap();
 const markers = new WeakMap();
 
 /**
@@ -24,10 +23,8 @@ const markers = new WeakMap();
  * median, quartiles -- a value, and `[lower, upper]`; can be null
  * marked -- ids of values to draw larger, each with its own shape, and with their labels below the plot
  * width -- the width in pixels at which text has its nominal size
- * onSelect -- called with a value's id on a click, or on arrow keys and Enter
- * onHover -- called with the id of the hovered or focused value, or null
  */
-export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH, onSelect, onHover }) {
+export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH }) {
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
   const [min, max] = [Math.min(...numbers), Math.max(...numbers)];
   const scale = linear(min, max, width);
@@ -47,7 +44,7 @@ export function stripPlot({ label, description, format, values, median = null, q
     marks,
   ];
   const table = () => [[t("plots.name"), t("plots.value")], points.map((point) => [point.label, format(point.value)])];
-  const figure = frame({ label, description, width, height: STRIP.height, isInteractive: Boolean(onSelect), drawing, table });
+  const figure = frame({ label, description, width, height: STRIP.height, drawing, table });
   figure.querySelector("svg").after(readout);
   const byId = new Map(points.map((point) => [point.id, point]));
   markers.set(figure, (ids) => {
@@ -58,7 +55,6 @@ export function stripPlot({ label, description, format, values, median = null, q
     fill(readout, markedPoints.map(({ n, label: name, value }) => h("span", {}, icon(n), h("span", {}, `${name}: ${format(value)}`))).reverse());
   });
   markPlot(figure, marked);
-  if (onSelect && points.length) makeSelectable(figure, { label, points, format, onSelect, onHover, marked });
   return figure;
 }
 
@@ -90,19 +86,16 @@ export function funnelBar({ label, steps }) {
 
 // -- Components
 
-function frame({ label, description, width = WIDTH, height, drawing, table, isInteractive = false, className = "plot" }) {
+function frame({ label, description, width = WIDTH, height, drawing, table, className = "plot" }) {
   const [titleId, descriptionId] = [newId("plot"), newId("plot")];
   const image = svg(
     "svg",
-    // Elements inside `role=img` cannot be focused.
-    { viewBox: `0 0 ${width} ${height}`, role: isInteractive ? "group" : "img", "aria-labelledby": titleId, "aria-describedby": descriptionId },
+    { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": titleId, "aria-describedby": descriptionId },
     svg("title", { id: titleId }, label),
     svg("desc", { id: descriptionId }, description ?? ""),
     drawing,
   );
-  const figure = h("figure", { class: className }, image, table && dataDetails(label, table));
-  plots.set(figure, { image, width });
-  return figure;
+  return h("figure", { class: className }, image, table && dataDetails(label, table));
 }
 
 /** Build a table of the data when it is first opened. */
@@ -172,51 +165,4 @@ function placePoints(values, scale) {
       return { ...point, x: scale(point.value), y: round(STRIP.middle + offset) };
     });
   });
-}
-
-/** Make values selectable by pointer and keyboard. Assistive technology sees a slider. */
-function makeSelectable(figure, { label, points, format, onSelect, onHover, marked }) {
-  const { image, width } = plots.get(figure);
-  let current = Math.max(0, points.findIndex(({ id }) => marked.includes(id)));
-  const cursor = svg("path", { class: "plot-cursor", d: "" });
-  const handle = svg(
-    "g",
-    { class: "plot-handle", role: "slider", tabindex: "0", "aria-label": t("plots.choose", { label }), "aria-valuemin": 1, "aria-valuemax": points.length },
-    svg("rect", { class: "plot-target", x: 2, y: 20, width: width - 4, height: STRIP.axis - 17, rx: 4 }),
-    cursor,
-  );
-  image.append(handle);
-  const describe = () => {
-    const { label: name, value, x, y } = points[current];
-    handle.setAttribute("aria-valuenow", current + 1);
-    handle.setAttribute("aria-valuetext", `${name}: ${format(value)}`);
-    cursor.setAttribute("d", shape("circle", x, y, 8));
-  };
-  const move = (to) => {
-    current = Math.min(Math.max(to, 0), points.length - 1);
-    describe();
-    onHover?.(points[current].id);
-  };
-  const nearest = (event) => {
-    const from = image.getBoundingClientRect();
-    const [x, y] = [((event.clientX - from.left) / from.width) * width, ((event.clientY - from.top) / from.width) * width];
-    const distance = (point) => Math.hypot(point.x - x, point.y - y);
-    return points.reduce((best, point, n) => (distance(point) < distance(points[best]) ? n : best), 0);
-  };
-  handle.addEventListener("pointermove", (event) => move(nearest(event)));
-  handle.addEventListener("pointerleave", () => onHover?.(null));
-  handle.addEventListener("focus", () => move(current));
-  handle.addEventListener("blur", () => onHover?.(null));
-  handle.addEventListener("click", (event) => {
-    move(nearest(event));
-    onSelect(points[current].id);
-  });
-  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
-  handle.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") onSelect(points[current].id);
-    else if (event.key in steps) move(current + steps[event.key]);
-    else return;
-    event.preventDefault();
-  });
-  describe();
 }

@@ -19,10 +19,9 @@ const tables = new WeakMap();
  * sort -- `{name, order}`; `order` is `asc` or `desc`
  * onSort -- called with the new `{name, order}`; without it, the table sorts its rows by `value`, nulls last
  * rowHref -- `(row) => "#/sessions/…"`, or null for a row without a page
- * rowId -- `(row) => id`, for `selection` and `onHover`
+ * rowId -- `(row) => id`, for `selection`
  * selection -- `{selected, label(row), onChange(selected)}`: adds a checkbox to each row, and one for all rows; `selected`
  *   is a Set of ids
- * onHover -- called with the id of the hovered or focused row, or null
  * empty -- nodes to show instead of an empty table
  * count -- `(n) => text`, by default "3 rows"
  */
@@ -36,7 +35,7 @@ export function dataTable(options) {
   parts.emptyState = h("div", { class: "table-empty" });
   fill(element, parts.status, parts.region, parts.emptyState);
   tables.set(element, { state, parts });
-  listen(parts.body, state);
+  listen(parts.body);
   showRows(element);
   return element;
 }
@@ -78,9 +77,9 @@ export async function addRows(element, rows) {
   showCount(element, state.rows.length);
 }
 
-/** Return the id of the row with the focus. */
-export function focusedId(element) {
-  return element.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.id : undefined;
+/** Return the element of the row with the focus. */
+export function focusedRow(element) {
+  return element.contains(document.activeElement) ? document.activeElement.closest("tr") : null;
 }
 
 /** Focus the next row (`step` 1), or the previous one (-1); from outside the table, the first. */
@@ -88,18 +87,6 @@ export function focusRow(element, step) {
   const { body } = tables.get(element).parts;
   const at = body.contains(document.activeElement) ? document.activeElement.closest("tr").sectionRowIndex + step : 0;
   (body.rows[at]?.querySelector("th a") ?? body.rows[at]?.querySelector(".select input"))?.focus();
-}
-
-/** Highlight the rows with these ids. */
-export function highlightRows(element, ids) {
-  const { body, byId } = tables.get(element).parts;
-  for (const row of body.querySelectorAll(".highlighted")) row.classList.remove("highlighted");
-  for (const id of ids) byId.get(id)?.classList.add("highlighted");
-}
-
-/** Find a row's element by id. */
-export function rowElement(element, id) {
-  return tables.get(element).parts.byId.get(id);
 }
 
 function showCount(element, n) {
@@ -203,14 +190,10 @@ function classes({ numeric, wide }) {
 }
 
 /** A click anywhere in a row follows its link. */
-function listen(body, state) {
+function listen(body) {
   body.addEventListener("click", (event) => {
     if (event.target.closest("a, button, input, label, select, summary, [role=menu]") || getSelection().toString()) return;
     const href = event.target.closest("tr")?.dataset.href;
     if (href) location.assign(href);
   });
-  const hover = (event) => state.onHover?.(event.target.closest("tr")?.dataset.id ?? null);
-  body.addEventListener("pointerover", hover);
-  body.addEventListener("focusin", hover);
-  for (const name of ["pointerleave", "focusout"]) body.addEventListener(name, () => state.onHover?.(null));
 }
