@@ -33,7 +33,7 @@ export function scoresSection({ scores, evidence }) {
     scores.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
     h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: scores.rubricName, version: scores.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: scores.currentRubricVersion })}`),
     scores.criteria.map((criterion) => criterionView(criterion, evidence)),
-    scores.recommendation?.scores.length > 0 && criterionView({ ...scores.recommendation, title: t("report.verdict.recommendation") }, evidence),
+    scores.recommendation?.scores.length > 0 && criterionView({ ...scores.recommendation, title: t("scoring.recommendation") }, evidence),
   ];
 }
 

@@ -3,19 +3,16 @@
 import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "../shared/metrics.js";
-import { formatDollars, formatShare, numberOrDash } from "../shared/numbers.js";
-import { numericTable } from "../session/report_usage.js";
+import { numberOrDash } from "../shared/numbers.js";
+import { models, numericTable, phases } from "../session/report_usage.js";
 import { baseNotice, changedFiles, isAttributed, noDiffText } from "../session/report_changes.js";
 import { t } from "../shared/texts.js";
-import { formatDuration } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
-const TOKENS = [1, 2, 3, 4, 5];
 const MAX_FILES = 200;
 const MAX_LINES = 400;
 const MAX_FILE_LINES = 200;
 const table = (caption, names, rows, numeric, kind = "") => numericTable(caption, names, rows, numeric, `print-table ${kind}`);
-const formatCost = (value) => (value === null ? t("print.noPrice") : formatDollars(value));
 
 /** Build the section with each metric's definition and distribution. */
 export function cohortSection({ session, cohort }) {
@@ -45,26 +42,9 @@ export function cohortSection({ session, cohort }) {
   ];
 }
 
-export function workSection({ phases, activeMs, idleMs, workPeriods, models, totalCostUsd, proxyUsage }) {
-  const phaseRows = phases.map(({ name, events, timeMs, share }) => [
-    [t(`report.phases.${name}`), h("span", { class: "quiet" }, ` ${t(`report.phaseHints.${name}`)}`)],
-    formatDuration(timeMs / 1000),
-    share === null ? "–" : formatShare(share),
-    numberOrDash(events),
-  ]);
-  const columns = (...names) => names.map((name) => t(`print.columns.${name}`));
-  const modelRows = models.map(({ model, tokens, costUsd }) => [untrusted(model), numberOrDash(tokens.input), numberOrDash(tokens.output), numberOrDash(tokens.cacheRead), numberOrDash(tokens.cacheWrite), formatCost(costUsd)]);
-  const counts = ({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }) => [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens];
-  const proxyRows = proxyUsage.map((usage) => [usage.model ? untrusted(usage.model) : t("print.noModel"), ...counts(usage).map(numberOrDash), formatCost(usage.costUsd)]);
-  const tokenColumns = columns("model", "input", "output", "cacheRead", "cacheWrite", "cost");
-  return [
-    h("p", {}, t("print.time", { active: formatDuration(activeMs / 1000), idle: formatDuration(idleMs / 1000), n: workPeriods.length })),
-    table(t("print.phases"), columns("phase", "time", "share", "events"), phaseRows, [1, 2, 3]),
-    h("h3", {}, t("print.tokens")),
-    models.length > 0 && [table(t("print.tokens"), tokenColumns, modelRows, TOKENS), h("p", {}, t("print.totalCost", { cost: formatCost(totalCostUsd) }))],
-    proxyUsage.length > 0 && [h("p", {}, t("print.proxy")), table(t("print.proxy"), tokenColumns, proxyRows, TOKENS)],
-    !models.length && !proxyUsage.length && h("p", {}, t("print.noTokens")),
-  ];
+/** Build the time by phase, tokens and cost. */
+export function workSection(analytics) {
+  return [phases(analytics, "print-table"), h("h3", {}, t("report.usage.models")), models(analytics, "print-table")];
 }
 
 /** Build the list of files, and the diff up to a limit. */

@@ -55,7 +55,8 @@ export function numericTable(caption, names, rows, numeric, kind = "plain-table"
   );
 }
 
-function phases({ phases: all, activeMs, idleMs, workPeriods }) {
+/** Build the time by phase; `kind` is the table's class. */
+export function phases({ phases: all, activeMs, idleMs, workPeriods }, kind) {
   const rows = all.map(({ name, events, timeMs, share, pauses }) => [
     [
       h("span", { class: `phase-key phase-${name}`, "aria-hidden": "true" }),
@@ -74,7 +75,7 @@ function phases({ phases: all, activeMs, idleMs, workPeriods }) {
     n: workPeriods.length,
   });
   const bar = h("div", { class: "phase-bar", "aria-hidden": "true" }, all.filter(({ share }) => share > 0).map(phaseBar));
-  return [h("p", {}, total), bar, numericTable(t("report.usage.phases"), names, rows, [1, 2, 3, 4])];
+  return [h("p", {}, total), bar, numericTable(t("report.usage.phases"), names, rows, [1, 2, 3, 4], kind)];
 }
 
 function phaseBar({ name, share }) {
@@ -83,7 +84,8 @@ function phaseBar({ name, share }) {
   return segment;
 }
 
-function models({ models: reported, proxyUsage, totalCostUsd }) {
+/** Build the tokens and cost by model; `kind` is the tables' class. */
+export function models({ models: reported, proxyUsage, totalCostUsd }, kind) {
   const names = ["model", "responses", "input", "output", "cacheRead", "cacheWrite", "cost"].map((name) =>
     t(`report.usage.columns.${name}`),
   );
@@ -103,11 +105,11 @@ function models({ models: reported, proxyUsage, totalCostUsd }) {
   const none = !rows.length && !proxied.length && h("p", { class: "quiet" }, t("report.usage.noModels"));
   return [
     none,
-    rows.length > 0 && numericTable(t("report.usage.models"), names, rows, numeric),
+    rows.length > 0 && numericTable(t("report.usage.models"), names, rows, numeric, kind),
     proxied.length > 0 && [
       h("h3", {}, t("report.usage.proxy")),
       h("p", { class: "quiet" }, t("report.usage.proxyHint")),
-      numericTable(t("report.usage.proxy"), names, proxied, numeric),
+      numericTable(t("report.usage.proxy"), names, proxied, numeric, kind),
     ],
   ];
 }
