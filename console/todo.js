@@ -1,8 +1,9 @@
 // The signed-in person's to-do lists, oldest first. Each entry has an action.
 
+import { erase } from "./assessment/candidate_dialogs.js";
 import { act } from "./decisions/selection.js";
 import * as api from "./shared/api.js";
-import { ask, confirm, field, runAction, toast } from "./shared/dialogs.js";
+import { ask, field, runAction, toast } from "./shared/dialogs.js";
 import { fill, h } from "./shared/dom.js";
 import { candidateName } from "./shared/names.js";
 import { formatNumber } from "./shared/numbers.js";
@@ -67,7 +68,7 @@ const LISTS = [
     time: ({ erasureRequestedAt }) => ["todo.requested", erasureRequestedAt],
     actions: (entry, reload) => [
       button(t("todo.dismiss"), entryName(entry), () => dismiss(entry, reload)),
-      button(t("todo.erase"), entryName(entry), () => erase(entry, reload)),
+      button(t("actions.erase.action"), entryName(entry), () => eraseData(entry, reload)),
     ],
   },
   {
@@ -165,14 +166,12 @@ async function retry(entry, reload) {
   await reload();
 }
 
-async function erase(entry, reload) {
-  const name = entryName(entry);
-  const run = () => api.remove(`/v1/candidates/${entry.candidateId}/data`);
-  const title = t("todo.eraseTitle", { name });
-  const isDone = await confirm({ title, text: t("todo.eraseText", { title: entry.assessmentTitle }), action: t("todo.eraseAction"), run });
-  if (!isDone) return;
-  toast(t("todo.erased", { name }));
-  await reload();
+function eraseData(candidate, reload) {
+  const onDone = (message) => {
+    toast(message);
+    return reload();
+  };
+  return erase({ path: `/v1/candidates/${candidate.candidateId}`, name: entryName(candidate), candidate, onDone });
 }
 
 async function dismiss(entry, reload) {

@@ -22,14 +22,15 @@ export async function load({ signal }) {
 export function render({ tokens, people }, context) {
   const isAdmin = context.can("admin");
   fill(context.actions, isAdmin && h("button", { type: "button", class: "primary", onclick: () => create(people, context) }, t("tokens.create")));
+  const [name, created, actions] = sharedColumns(context, "tokens");
   const columns = [
-    { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
+    name,
     { name: "owner", label: t("tokens.owner"), value: ({ personName }) => personName ?? t("tokens.serviceAccount"), sortable: true },
     { name: "scope", label: t("tokens.scope"), value: ({ scopes }) => t(`tokens.scopes.${scopes.includes("write") ? "write" : "read"}`), sortable: true },
     { name: "used", label: t("tokens.lastUsed"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => (lastUsedAt ? formatRelative(lastUsedAt) : t("tokens.never")), sortable: true },
     { name: "expires", label: t("tokens.expires"), value: ({ expiresAt }) => expiresAt, render: expiry, sortable: true },
-    { name: "created", label: t("tokens.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
-    isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (token) => revokeButton(token, context) },
+    created,
+    actions,
   ].filter(Boolean);
   return [
     adminOnlyNotice(context),
@@ -37,6 +38,13 @@ export function render({ tokens, people }, context) {
     dataTable({ caption: t("organization.parts.tokens"), columns, rows: tokens, sort: { name: "created", order: "asc" }, count: (n) => t("tokens.count", { n }) }),
   ];
 }
+
+/** Build the columns of all kinds of tokens, `tokens` or `runners`: name, creation, and actions for admins. */
+export const sharedColumns = (context, kind) => [
+  { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
+  { name: "created", label: t("tokens.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
+  context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (token) => revokeButton(token, context, kind) },
+];
 
 function nameCell({ id, name, prefix, lastFour }, { me }) {
   return [
@@ -52,16 +60,16 @@ function expiry({ expiresAt }) {
   return isPast ? h("span", { class: "badge off" }, t("tokens.expired")) : formatDay(expiresAt);
 }
 
-function revokeButton(token, context) {
+function revokeButton(token, context, kind) {
   if (token.role === "admin" && context.me.person?.role !== "admin") return h("span", { class: "quiet" }, t("people.adminsOnly"));
-  return h("button", { type: "button", class: "small", onclick: () => revoke(token, context), "aria-label": `${t("tokens.revoke")}: ${token.name}` }, t("tokens.revoke"));
+  return h("button", { type: "button", class: "small", onclick: () => revoke(token, context, kind), "aria-label": `${t("tokens.revoke")}: ${token.name}` }, t("tokens.revoke"));
 }
 
-async function revoke(token, context) {
+async function revoke(token, context, kind) {
   const isCurrent = token.id === context.me.id;
   const title = t("tokens.revokeTitle", { name: token.name });
-  const text = isCurrent ? t("tokens.revokeCurrent") : t("tokens.revokeText");
-  const run = () => api.remove(`/v1/org/tokens/${token.id}`);
+  const text = isCurrent ? t("tokens.revokeCurrent") : t(`${kind}.revokeText`);
+  const run = () => api.remove(`/v1/org/${kind}/${token.id}`);
   if (!(await confirm({ title, text, action: t("tokens.revoke"), run }))) return;
   toast(t("tokens.revoked", { name: token.name }));
   await context.refresh();

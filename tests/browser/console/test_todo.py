@@ -60,7 +60,9 @@ def test_tasks_disappear_when_done(open_console, team, session_to_score):
     assert visit.shows("4 tasks")
 
     section(visit, "Erasure requests").get_by_role("button", name="Erase data").click()
-    visit.page.get_by_role("dialog").get_by_role("button", name="Erase permanently").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("To confirm, type: Dan Gone").fill("Dan Gone")
+    dialog.get_by_role("button", name="Erase").click()
     assert visit.shows("3 tasks")
     assert "Dan Gone" not in str([key["candidateName"] for key in team.get("/v1/candidates")["candidates"]])
     assert visit.is_clean()
