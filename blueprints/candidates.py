@@ -148,9 +148,7 @@ def list_decision_warnings(query, candidate_id):
     Totals that are hidden from the caller are not compared. Warnings do not block a decision.
     """
     key = find(CandidateKey, candidate_id)
-    warnings = hiring_decisions.find_warnings(key, caller, query["decision"])
-    changes_results = any(warning["code"] == "results_changed" for warning in warnings)
-    return {"warnings": warnings, "needs_finding_reason": changes_results}
+    return {"warnings": hiring_decisions.find_warnings(key, caller, query["decision"])}
 
 
 @blp.post("/candidates/<id:candidate_id>/allow-redeem")

@@ -100,7 +100,6 @@ DecisionWarnings = define_schema(
     "DecisionWarnings",
     "Warnings about a decision.",
     warnings=ListOf(DecisionWarning, "Warnings; empty without a session."),
-    needs_finding_reason=Flag("True if the console asks for `findingReason`.", example=False),
 )
 
 

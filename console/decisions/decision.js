@@ -15,21 +15,6 @@ const DECISIONS = ["undecided", "advanced", "rejected", "hired"];
 const WITH_REASON = ["rejected", "hired"];
 const MAX_CRITERIA = 2;
 
-/** Build a panel with the session's hiring decision and a button to change it. */
-export function decisionPanel({ session, me, canWrite }) {
-  const text = h("p", {});
-  const show = (current) => fill(text, decisionText(current));
-  show(session);
-  const change = () => decide(session, { me, onDone: show }).catch(toastError);
-  return h(
-    "section",
-    { class: "panel" },
-    h("h2", {}, t("decisions.title")),
-    text,
-    canWrite && h("button", { type: "button", class: "secondary", onclick: change }, t("decisions.decide")),
-  );
-}
-
 /** Describe a hiring decision with its reasons, person and time. */
 export function decisionText({ decision, decisionReason: reason, decisionFindingReason: findingReason, decidedBy, decidedAt }) {
   const by = decidedAt && [decidedBy?.name, formatDateTime(decidedAt)].filter(Boolean).join(", ");
@@ -132,11 +117,11 @@ async function load(row, blind, me) {
     entry.warnings.then((found) => entry.decision === decision && show(found), toastError);
   }
 
-  function show({ warnings, needsFindingReason }) {
-    fill(notice, warnings.map(({ message, findingCodes, sessionIds }) => h("li", {}, message, findingCodes && ` ${findingCodes.map(findingText).join(", ")}.`, sessionIds && [" ", h("a", { href: `#/compare/${candidate.sessionId}/${sessionIds[0]}`, target: "_blank" }, t("decisions.compare"))])));
+  function show({ warnings }) {
+    fill(notice, warnings.map(({ message, findingCodes, sessionIds }) => h("li", {}, message, findingCodes && ` ${findingCodes.map(findingText).join(", ")}.`, sessionIds && [" ", h("a", { href: `#/compare/${candidate.sessionId}/${sessionIds[0]}`, target: "_blank" }, t("board.compare"))])));
     notice.hidden = !warnings.length;
-    findingField.hidden = !needsFindingReason;
-    findingReason.required = needsFindingReason;
+    findingReason.required = warnings.some(({ code }) => code === "results_changed");
+    findingField.hidden = !findingReason.required;
   }
 }
 

@@ -37,7 +37,6 @@ def test_a_rejection_above_an_advanced_candidate_is_a_warning(reviewer, sessions
                 "sessionIds": [str(second.id)],
             }
         ],
-        "needsFindingReason": False,
     }
     assert codes(reviewer, first, "advanced") == codes(reviewer, second) == []
     CandidateKey.get_by_id(third.key_id).update_columns(decision="rejected")
@@ -56,7 +55,6 @@ def test_hidden_totals_give_no_warning(app, reader, organization, sessions):
 def test_findings_that_change_results_need_a_second_reason(reviewer, sessions):
     Session.update(integrity_codes=["call_not_recorded"], score_total=None).execute()
     found = warnings(reviewer, sessions[0])
-    assert found["needsFindingReason"] is True
     assert [warning["code"] for warning in found["warnings"]] == ["missing_scores", "results_changed"]
     path = f"/v1/candidates/{sessions[0].key_id}"
     reasons = {"reason": "No tests.", "findingReason": "Reproduced without the recording."}
