@@ -27,7 +27,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     { name: "reviewers", label: t("board.reviewersHead"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
-    { name: "decision", label: t("board.decision"), sortable: true, render: decisionCell },
+    { name: "decision", label: t("decisions.title"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
 }

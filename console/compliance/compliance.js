@@ -94,7 +94,7 @@ function groups(path) {
     const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, { groups: parseGroups(lines.value) });
     const columns = ["group", "decided", "selected", "rate", "impactRatio", "belowFourFifths", "pValue"];
     const texts = [suppressed.length > 0 && t("compliance.suppressed", { groups: suppressed.join(", ") }), t("compliance.unknown", { n: unknown })];
-    const shown = rows.map((row) => ({ ...row, belowFourFifths: t(row.belowFourFifths ? "compliance.yes" : "compliance.no") }));
+    const shown = rows.map((row) => ({ ...row, belowFourFifths: t(row.belowFourFifths ? "common.yes" : "common.no") }));
     fill(result, table("groups", shown, columns), texts.map((text) => text && h("p", {}, text)));
   };
   onSubmit(form, { submit, message, save });

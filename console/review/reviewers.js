@@ -37,7 +37,7 @@ export async function show(main, params, context) {
       columns: columns(button),
       rows: mergeRows(reviewers, assignments),
       sort: { name: "reviewer", order: "asc" },
-      count: (n) => t("reviewers.count", { n }),
+      count: (n) => t("board.reviewers", { n }),
       empty: emptyState(t("reviewers.emptyTitle"), t("reviewers.empty")),
     }),
   ]);
@@ -86,7 +86,7 @@ function assignedCell({ name, assigned }, button) {
     });
   return [
     assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.length - open.length }),
-    due && h("div", { class: "quiet" }, t("reviewers.dueOn", { time: formatDay(due) })),
+    due && h("div", { class: "quiet" }, t("todo.due", { time: formatDay(due) })),
     open.length > 0 && h("div", {}, button("link", t("reviewers.remove"), remove, name)),
   ];
 }

@@ -8,7 +8,7 @@ import { renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 export async function show(main, { rubricId }, context) {
-  const title = t(rubricId ? "rubrics.title" : "rubrics.new");
+  const title = t(rubricId ? "rubrics.title" : "rubric.title");
   context.setTitle(title);
   await renderPageAsync(main, title, () => load(rubricId, context.signal), ({ rubric, etag }) => {
     context.setTitle(rubric?.name ?? title);

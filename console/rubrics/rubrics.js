@@ -16,7 +16,7 @@ const COLUMNS = [
 
 export async function show(main, params, { signal, setTitle, can }) {
   setTitle(t("rubrics.title"));
-  const newButton = () => can("write") && h("a", { class: "primary", href: "#/rubrics/new" }, t("rubrics.new"));
+  const newButton = () => can("write") && h("a", { class: "primary", href: "#/rubrics/new" }, t("rubric.title"));
   const list = h("div");
   fill(main, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, t("rubrics.title")), h("div", { class: "actions" }, newButton())), list);
   await renderAsync(list, () => api.all("/v1/rubrics", "rubrics", { signal }), (rubrics) =>

@@ -187,4 +187,4 @@ function scoreText(score, isHistory = false) {
 }
 
 /** Mark a score that its reviewer gave after seeing other reviewers' scores. */
-const notIndependent = ({ independent }) => independent === false && h("span", { class: "mark", title: t("scoring.notIndependentHint") }, t("scoring.notIndependent"));
+const notIndependent = ({ independent }) => independent === false && h("span", { class: "mark", title: t("scoring.notIndependentHint") }, t("board.notIndependent"));

@@ -28,7 +28,7 @@ export function render(scorecard, report) {
   const forms = h("div", {});
   const summary = h("div", { role: "status" });
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
-  const submit = h("button", { type: "submit", class: "primary" }, t("scoring.save"));
+  const submit = h("button", { type: "submit", class: "primary" }, t("common.save"));
   const next = h("button", { type: "submit", class: "secondary" }, t("scoring.saveAndNext"));
   const state = { report, scorecard, me, canWrite: canScore, selected: null, views: [], events: new Map(), drafts: new Map(), removedInput: null, storeDrafts, withdrawn };
 

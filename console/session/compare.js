@@ -149,7 +149,7 @@ function metricPlot({ name, label, format }, summary, results, sides) {
 function summaryTable(sides) {
   const timeOrDash = (timestamp) => (timestamp ? formatDateTime(timestamp) : "–");
   const rows = [
-    [t("compare.decision"), ({ session }) => decisionText(session)],
+    [t("decisions.title"), ({ session }) => decisionText(session)],
     [t("compare.score"), ({ scores }) => scoreText(scores)],
     [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
     [t("compare.tests"), testsText],

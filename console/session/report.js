@@ -86,7 +86,7 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
 function scorecard(report, tabs) {
   const titleId = newId("scorecard");
   const content = h("div");
-  const close = h("button", { type: "button", class: "link", onclick: () => show(false) }, t("scoring.close"));
+  const close = h("button", { type: "button", class: "link", onclick: () => show(false) }, t("common.close"));
   const head = h("div", { class: "scorecard-head" }, h("h2", { id: titleId }, t("scoring.heading")), close);
   const element = h("section", { class: "panel scorecard", "aria-labelledby": titleId, hidden: true }, head, content);
 

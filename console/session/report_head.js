@@ -73,7 +73,7 @@ function verdict(report, can) {
         tests.map(([label, text, detail]) => cell(label, text, detail && h("span", { class: "quiet" }, detail))),
         cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), scoresByCriterion)),
         cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report, alert))),
-        cell(t("report.decision"), loadMark(integrity, true), decision(report, can)),
+        cell(t("decisions.title"), loadMark(integrity, true), decision(report, can)),
       ),
       !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(session.id, { signal })),
     ),
@@ -94,7 +94,7 @@ function scoresByCriterion(scorecard) {
   const isDependent = criteria.some(({ scores }) => scores.some(({ independent }) => independent === false));
   const rows = criteria.map(({ title, mean, highest }) => [title, mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
   const label = ({ value }) => recommendation.levels.find((level) => level.value === value)?.label;
-  if (recommendation?.scores.length) rows.push([t("report.verdict.recommendation"), recommendation.scores.map(label).join(", ")]);
+  if (recommendation?.scores.length) rows.push([t("scoring.recommendation"), recommendation.scores.map(label).join(", ")]);
   return [
     total,
     h("ul", { class: "verdict-scores" }, rows.map(([title, text]) => h("li", {}, h("span", {}, title), h("span", {}, text)))),
@@ -121,7 +121,7 @@ function decision(report, can) {
   const text = h("div", {}, decisionText(report.session));
   const onDone = (current) => fill(text, decisionText(current));
   const run = () => decide(report.session, { me: report.me, onDone }).catch(toastError);
-  return [text, can("write") && !report.session.erasedAt && h("button", { type: "button", class: "small", onclick: run }, t("report.verdict.decide"))];
+  return [text, can("write") && !report.session.erasedAt && h("button", { type: "button", class: "small", onclick: run }, t("decisions.actions.decide"))];
 }
 
 function notices(session) {
@@ -155,7 +155,7 @@ function notices(session) {
 }
 
 /** Build a notice that the candidate's data was erased. */
-export function erasedNotice({ erasedAt }) {
+function erasedNotice({ erasedAt }) {
   return notice("warn", t("report.erasedTitle", { when: formatDateTime(erasedAt) }), t("report.erased"));
 }
 
@@ -179,7 +179,7 @@ export function sessionDetails({ session, integrity }) {
     [t("report.eventCount"), marked(formatNumber(session.eventCount)), uncounted.join(", ")],
     metrics && [t("report.cost"), marked(metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd))],
     [t("report.verdict.submission"), submission && h("code", {}, submission.sha256)],
-    [t("report.verdict.checkpoint"), later(integrity, ({ checkpoint }) => (checkpoint ? [h("code", {}, checkpoint.head), " ", formatDateTime(checkpoint.createdAt)] : t("report.integrity.checkpointLater")))],
+    [t("print.checkpoint"), later(integrity, ({ checkpoint }) => (checkpoint ? [h("code", {}, checkpoint.head), " ", formatDateTime(checkpoint.createdAt)] : t("report.integrity.checkpointLater")))],
     [t("report.verdict.session"), h("code", {}, session.id)],
   ];
   return h("details", { class: "panel report-details" }, h("summary", {}, t("report.verdict.details")), pairs(rows.filter(Boolean)));
