@@ -22,6 +22,7 @@ import { addRows, dataTable, focusRow, focusedRow, showRows } from "../shared/ta
 import { t } from "../shared/texts.js";
 
 const FIRST_ROWS = 15;
+const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
 
 export async function show(main, { assessmentId }, context) {
   const title = t(assessmentId ? "board.title" : "board.allTitle");
@@ -78,7 +79,6 @@ class Board {
       selection: { selected: this.selected, label: (row) => t("board.selectRow", { name: name(row) }), onChange: () => this.showSelection() },
       count: (n) => this.countText(n),
     });
-    const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
     this.views = h("nav", { class: "views", "aria-label": t("board.viewsLabel") });
     this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.update({ filters }) });
     this.selection = selectionBar({ can: this.can, me: this.me, assessmentOf: this.assessmentOf, onDone: () => this.clearSelection() });
@@ -99,7 +99,7 @@ class Board {
         "div",
         { class: "page-head" },
         h("div", {}, h("h1", { tabindex: "-1" }, assessment?.title ?? t("board.allTitle")), button(t("board.skip"), () => focusRow(this.table, 1), "skip"), h("p", { class: "quiet" }, assessment?.role)),
-        assessment && h("div", { class: "actions" }, this.headActions(button)),
+        assessment && h("div", { class: "actions" }, this.headActions()),
       ),
       this.views,
       h("div", { class: "board-tools" }, this.filterForm, h("div", { class: "actions" }, button(t("board.keys.title"), () => this.showKeys(), "link"), assessment && (this.exportButton = button(t("board.export"), () => this.export())))),
@@ -112,7 +112,7 @@ class Board {
     ];
   }
 
-  headActions(button) {
+  headActions() {
     const link = (name) => h("a", { class: "secondary", href: `#${this.path}/${name}` }, t(`board.pages.${name}`));
     const names = ["task", "reviewers", this.can("admin") && "compliance", this.can("write") && "edit"].filter(Boolean);
     return [names.map(link), this.can("write") && button(t("reviewers.assign"), () => assignDialog(this.assessment)), this.can("write") && button(t("board.invite.action"), () => this.invite(), "primary")];
@@ -232,7 +232,6 @@ class Board {
   }
 
   emptyState() {
-    const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
     if (isFiltered(this)) return emptyState(t("board.noneTitle"), t("board.none"), button(t("board.clear"), () => clearFilters(this.filterForm)));
     if (this.counts.all) return emptyState(t("board.viewEmptyTitle"), t("board.viewEmpty", { view: t(`board.views.${this.view}`) }), button(t("board.showAll", { n: this.counts.all }), () => this.update({ view: "all" })));
     const canInvite = this.assessment && this.can("write");

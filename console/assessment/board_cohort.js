@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
-import { markPlot, stripPlot } from "../shared/plots.js";
+import { markPlot, metricPlot } from "../shared/plots.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { resultsPath } from "./board_rows.js";
@@ -34,7 +34,11 @@ export function cohortSection(assessmentId, { signal, name, selected }) {
     const measured = rows.filter(({ metrics, eventCount }) => metrics && eventCount);
     queueMicrotask(() => {
       const width = sections[0].clientWidth;
-      figures = METRICS.map((metric) => metricPlot(metric, stats.summary[metric.name], measured, { name, width }));
+      figures = METRICS.map((metric) => {
+        const summary = stats.summary[metric.name];
+        const label = t("board.plot", { label: metric.label, n: summary.n });
+        return metricPlot(metric, summary, measured, { id: "candidateId", name, label, description: describe(metric, summary), width });
+      });
       sections.forEach((section, n) => section.append(figures[n] ?? h("p", { class: "quiet" }, t("metrics.none"))));
       showSelected();
     });
@@ -49,23 +53,6 @@ export function cohortSection(assessmentId, { signal, name, selected }) {
 function metricHead(metric, summary) {
   const note = `${t("board.n", { n: summary.n })} · ${directionText(summary)}`;
   return h("div", { class: "cohort-head" }, h("h3", { title: metric.definition }, metric.label), h("p", { class: "quiet" }, note));
-}
-
-/** Plot a metric. Returns null if no session has a value. */
-function metricPlot(metric, summary, rows, { name, ...options }) {
-  const values = rows
-    .filter(({ metrics }) => metrics[metric.name] !== null)
-    .map((row) => ({ id: row.candidateId, value: row.metrics[metric.name], label: name(row) }));
-  if (!summary.n || !values.length) return null;
-  return stripPlot({
-    label: t("board.plot", { label: metric.label, n: summary.n }),
-    description: describe(metric, summary),
-    format: metric.format,
-    values,
-    median: summary.median,
-    quartiles: [summary.lowerQuartile, summary.upperQuartile],
-    ...options,
-  });
 }
 
 function describe(metric, summary) {

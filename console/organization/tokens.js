@@ -68,7 +68,7 @@ function revokeButton(token, context, kind) {
 async function revoke(token, context, kind) {
   const isCurrent = token.id === context.me.id;
   const title = t("tokens.revokeTitle", { name: token.name });
-  const text = isCurrent ? t("tokens.revokeCurrent") : t(`${kind}.revokeText`);
+  const text = t(isCurrent ? "tokens.revokeCurrent" : kind === "runners" ? "runners.revokeText" : "tokens.revokeText");
   const run = () => api.remove(`/v1/org/${kind}/${token.id}`);
   if (!(await confirm({ title, text, action: t("tokens.revoke"), run }))) return;
   toast(t("tokens.revoked", { name: token.name }));

@@ -7,6 +7,7 @@ import { cohortSection, diffSection, workSection } from "./work.js";
 import { candidateName, isHidden } from "../shared/names.js";
 import { recordingMark } from "../shared/findings.js";
 import { integrity } from "../session/report_findings.js";
+import { detailRows } from "../session/report_head.js";
 import { scoreText } from "../shared/scores.js";
 import { renderAsync } from "../shared/states.js";
 import { testResults } from "../shared/tests.js";
@@ -71,10 +72,10 @@ function section(name, ...content) {
   return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
 }
 
-/** Build a list of `[name, value]` pairs, without pairs that have no value. */
+/** Build a list of `[name, value, detail]`, without those that have no value. */
 function rows(pairs) {
   const filled = pairs.filter(([, value]) => value);
-  return h("dl", { class: "detail-list" }, filled.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h("dl", { class: "detail-list" }, filled.map(([name, value, detail]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, detail && ` (${detail})`))));
 }
 
 function displayName({ session }) {
@@ -112,9 +113,7 @@ function decision({ session, checked, scores }) {
 }
 
 function summary(data) {
-  const { session, assessment } = data;
-  const duration = session.metrics?.durationMs ?? null;
-  const zone = zoneName(session.redeemedAt);
+  const { session, assessment, checked } = data;
   return section(
     "summary",
     rows([
@@ -124,14 +123,8 @@ function summary(data) {
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
       [t("print.status"), t(`print.statuses.${session.status}`)],
       [t("print.taskRead"), session.taskReadAt && t("print.taskReadAt", { when: formatDateTime(session.taskReadAt) })],
-      [t("print.started"), `${formatDateTime(session.redeemedAt)} (${zone})`],
-      [t("print.completed"), session.completedAt && formatDateTime(session.completedAt)],
-      [t("print.closed"), !session.completedAt && session.closedAt && formatDateTime(session.closedAt)],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
-      [t("print.duration"), duration !== null && formatDuration(duration / 1000)],
-      [t("print.events"), eventsText(session)],
-      [t("print.submission"), submissionText(session.submission)],
-      [t("print.checkpoint"), checkpointText(data.checked)],
+      ...detailRows({ session, integrity: async () => checked }),
     ]),
   );
 }
@@ -140,30 +133,13 @@ function testRows(session, { findings }) {
   const note = session.testResult?.note;
   const mark = (isStored) => [" ", recordingMark(findings.map(({ code }) => code), isStored)];
   return [
-    ...testResults(session, mark).map(([label, result, detail]) => [label, [result, detail && ` (${detail})`]]),
+    ...testResults(session, mark),
     [t("print.testNote"), note && untrusted(note)],
   ];
 }
 
-function eventsText({ eventCount, duplicateEventCount, lateEventCount }) {
-  const parts = [t("print.counted", { n: eventCount })];
-  if (duplicateEventCount) parts.push(t("print.duplicates", { n: duplicateEventCount }));
-  if (lateEventCount) parts.push(t("print.late", { n: lateEventCount }));
-  return parts.join(", ");
-}
-
-function submissionText(submission) {
-  return submission && [formatDateTime(submission.receivedAt), " · SHA-256 ", h("code", {}, submission.sha256)];
-}
-
 function repository({ repoUrl, repoCommit }) {
   return repoUrl && h("p", {}, t("print.repository"), " ", h("code", {}, repoUrl), repoCommit && [" @ ", h("code", {}, repoCommit)]);
-}
-
-function checkpointText({ checkpoint }) {
-  if (!checkpoint) return t("print.noCheckpoint");
-  const { head, position, createdAt } = checkpoint;
-  return [h("code", {}, head), h("br"), t("print.checkpointText", { position, time: formatDateTime(createdAt) })];
 }
 
 function footer({ session }, me) {

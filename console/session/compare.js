@@ -8,7 +8,7 @@ import { isChanged, loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
-import { stripPlot } from "../shared/plots.js";
+import { metricPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
 import { decisionText } from "../decisions/decision.js";
 import { scoreText, largestSpread, spreadText } from "../shared/scores.js";
@@ -117,7 +117,7 @@ function metrics({ sides, cohort, results }) {
   const metricsTable = table(sides, METRICS.map((metric) => metricRow(metric, sides)), ({ integrity }) => loadMark(integrity));
   const running = sides.filter(({ session }) => !session.metrics).map(({ name }) => h("p", { class: "notice" }, t("compare.running", { name })));
   if (!isShared || !cohort) return [!isShared && h("p", { class: "notice" }, t("compare.differentAssessments")), running, metricsTable];
-  const cards = METRICS.map((metric) => metricPlot(metric, cohort.summary[metric.name], results, sides));
+  const cards = METRICS.map((metric) => metricCard(metric, cohort.summary[metric.name], results, sides));
   return [
     h("p", { class: "quiet" }, [t("compare.cohort", { n: cohort.sessionCount }), ...cohortNotes(cohort)].join(" ")),
     running,
@@ -131,18 +131,15 @@ function metricRow({ name, label, format }, sides) {
   return [label, ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
 }
 
-function metricPlot({ name, label, format }, summary, results, sides) {
-  const values = results
-    .filter((result) => result.metrics && result.metrics[name] !== null)
-    .map((result) => ({ id: result.sessionId, value: result.metrics[name], label: candidateName(result, sides[0].session) }));
-  const quartiles = summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile];
+function metricCard(metric, summary, results, sides) {
+  const name = (result) => candidateName(result, sides[0].session);
   const marked = sides.map(({ session }) => session.id);
   return h(
     "div",
     {},
-    h("h3", {}, label),
+    h("h3", {}, metric.label),
     h("p", { class: "quiet" }, `${t("board.n", { n: summary.n })} · ${directionText(summary)}`),
-    values.length > 0 && stripPlot({ label, description: t("compare.metricsPlot"), format, values, median: summary.median, quartiles, marked }),
+    metricPlot(metric, summary, results, { name, description: t("compare.metricsPlot"), marked }),
   );
 }
 

@@ -163,8 +163,13 @@ function notice(kind, title, text, ...more) {
   return h("div", { class: `notice ${kind}` }, h("strong", {}, title), h("p", {}, text), ...more);
 }
 
-/** Build the collapsed times, counts and hashes at the end of the report. */
-export function sessionDetails({ session, integrity }) {
+/** Build the collapsed details at the end of the report. */
+export function sessionDetails(report) {
+  return h("details", { class: "panel report-details" }, h("summary", {}, t("report.verdict.details")), pairs(detailRows(report)));
+}
+
+/** List times, counts and hashes as `[name, value, detail]`. */
+export function detailRows({ session, integrity }) {
   const { metrics, submission } = session;
   const end = session.completedAt ?? session.closedAt;
   const uncounted = [
@@ -172,17 +177,22 @@ export function sessionDetails({ session, integrity }) {
     session.lateEventCount > 0 && t("report.lateEvents", { n: session.lateEventCount }),
   ].filter(Boolean);
   const marked = (text) => [text, loadMark(integrity)];
-  const rows = [
+  return [
     [t("report.started"), formatDateTime(session.redeemedAt), zoneName(session.redeemedAt)],
     [t(session.completedAt ? "report.completed" : "report.closed"), end ? formatDateTime(end) : t("report.notYet")],
     [t("report.duration"), ...duration(session, marked)],
     [t("report.eventCount"), marked(formatNumber(session.eventCount)), uncounted.join(", ")],
     metrics && [t("report.cost"), marked(metrics.totalCostUsd === null ? t("report.unknown") : formatDollars(metrics.totalCostUsd))],
-    [t("report.verdict.submission"), submission && h("code", {}, submission.sha256)],
-    [t("print.checkpoint"), later(integrity, ({ checkpoint }) => (checkpoint ? [h("code", {}, checkpoint.head), " ", formatDateTime(checkpoint.createdAt)] : t("report.integrity.checkpointLater")))],
+    [t("report.verdict.submission"), submission && h("code", {}, submission.sha256), submission && formatDateTime(submission.receivedAt)],
+    [t("report.verdict.checkpoint"), later(integrity, checkpointText)],
     [t("report.verdict.session"), h("code", {}, session.id)],
-  ];
-  return h("details", { class: "panel report-details" }, h("summary", {}, t("report.verdict.details")), pairs(rows.filter(Boolean)));
+  ].filter(Boolean);
+}
+
+function checkpointText({ checkpoint }) {
+  if (!checkpoint) return t("report.integrity.checkpointLater");
+  const { head, position, createdAt } = checkpoint;
+  return [h("code", {}, head), h("br"), t("report.verdict.checkpointText", { position, time: formatDateTime(createdAt) })];
 }
 
 function duration({ status, metrics }, marked) {

@@ -7,7 +7,7 @@ import { loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
-import { stripPlot } from "../shared/plots.js";
+import { metricPlot } from "../shared/plots.js";
 import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
@@ -69,16 +69,11 @@ function recordedText({ channel, prompts, commands, changes }, client) {
   });
 }
 
-function metricCard({ name, label, definition, format }, cohort, results, session) {
+function metricCard(metric, cohort, results, session) {
+  const { name, label, definition, format } = metric;
   const summary = cohort.summary[name];
   const value = summary.value ?? session.metrics?.[name] ?? null;
-  const values = results
-    .filter(({ metrics }) => metrics[name] !== null)
-    .map(({ sessionId, metrics, ...candidate }) => ({
-      id: sessionId,
-      value: metrics[name],
-      label: candidateName(candidate, session),
-    }));
+  const plotted = results.filter(({ metrics }) => metrics[name] !== null);
   const notes = [
     t("report.metrics.n", { n: summary.n }),
     observationsText(name, summary),
@@ -91,16 +86,11 @@ function metricCard({ name, label, definition, format }, cohort, results, sessio
     h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : format(value)),
     h("p", { class: "quiet" }, definition),
     h("p", { class: "quiet" }, directionText(summary)),
-    values.length > 0 &&
-      stripPlot({
-        label,
-        description: t("report.metrics.plot", { n: values.length }),
-        format,
-        values,
-        median: summary.median,
-        quartiles: summary.lowerQuartile === null ? null : [summary.lowerQuartile, summary.upperQuartile],
-        marked: [session.id],
-      }),
+    metricPlot(metric, summary, plotted, {
+      name: (result) => candidateName(result, session),
+      description: t("report.metrics.plot", { n: plotted.length }),
+      marked: [session.id],
+    }),
     h("p", { class: "metric-notes" }, notes.join(" · ")),
     isUnreliable(name, summary) && h("p", { class: "quiet" }, t("metrics.few")),
   );

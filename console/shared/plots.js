@@ -24,7 +24,7 @@ const markers = new WeakMap();
  * marked -- ids of values to draw larger, each with its own shape, and with their labels below the plot
  * width -- the width in pixels at which text has its nominal size
  */
-export function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH }) {
+function stripPlot({ label, description, format, values, median = null, quartiles = null, marked = [], width = WIDTH }) {
   const numbers = [...values.map(({ value }) => value), ...(quartiles ?? [])];
   const [min, max] = [Math.min(...numbers), Math.max(...numbers)];
   const scale = linear(min, max, width);
@@ -61,6 +61,20 @@ export function stripPlot({ label, description, format, values, median = null, q
 /** Update a strip plot's marked values without redrawing it. */
 export function markPlot(figure, ids) {
   markers.get(figure)?.([...ids]);
+}
+
+/**
+ * Plot a metric of results with its cohort's `summary`. Returns null if no result has a value.
+ *
+ * name -- `(result) => text`
+ * id -- the result's field for `marked`
+ */
+export function metricPlot(metric, { median, lowerQuartile, upperQuartile }, results, { name, id = "sessionId", ...options }) {
+  const values = results
+    .filter(({ metrics }) => (metrics?.[metric.name] ?? null) !== null)
+    .map((result) => ({ id: result[id], value: result.metrics[metric.name], label: name(result) }));
+  const quartiles = lowerQuartile === null ? null : [lowerQuartile, upperQuartile];
+  return values.length ? stripPlot({ label: metric.label, format: metric.format, values, median, quartiles, ...options }) : null;
 }
 
 /** Plot a funnel: `[{label, value}]`, largest value first. */
