@@ -10,7 +10,7 @@ from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
 from schemas.base import Author, Schema, camel, define_schema
-from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Number, String
+from schemas.fields import Choice, Dict, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import INVITE_STATES, STATUSES
 from schemas.queries import Filter, Limit
 from schemas.test_runs import HIDDEN_TESTS, HiddenTests
@@ -141,12 +141,6 @@ class IntegrityFindings(Schema):
     checked_at = Timestamp("Time of the latest integrity check.")
 
 
-class InviteState(Schema):
-    """The latest invitation's state."""
-
-    state = Choice(INVITE_STATES, "As in `GET /v1/candidates`.", example="sent")
-
-
 class Result(Schema):
     """A candidate's result."""
 
@@ -160,7 +154,7 @@ class Result(Schema):
     blind = Flag("True if names are hidden from people who have not scored the session.", example=False)
     status = Choice(STATUSES, "Candidate's status.", example="completed")
     expires_at = Timestamp("Time when the key expires unless redeemed.")
-    invite = Nested(InviteState, "The latest invitation.", null=True)
+    invite_state = Choice(INVITE_STATES, "The latest invitation's state.", example="sent", null=True)
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
@@ -178,16 +172,8 @@ class Result(Schema):
     decided_by = Nested(Author, "Person or service account that decided; null if unknown.", null=True)
 
 
-_COUNTS: dict[str, Any] = {
-    name: Integer(f"Results in `{name}`.", example=12, data_key=name) for name in ("all", *VIEWS)
-}
-ViewCounts = define_schema(
-    "ViewCounts",
-    "Number of results in each view.",
-    views=Nested(
-        define_schema("Views", "Numbers by view, without other filters.", **_COUNTS), "Numbers by view."
-    ),
-)
+_COUNTS = Dict("Results by view, and `all`.", values=Integer(), example={"all": 40, "undecided": 12})
+ViewCounts = define_schema("ViewCounts", "Number of results in each view.", views=_COUNTS)
 Results = define_schema(
     "Results",
     "A page of results.",
@@ -210,7 +196,7 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "blind": row.assessment.blind,
         "status": row.status,
         "expiresAt": _time(key.expires_at),
-        "invite": row.invite_state and {"state": row.invite_state},
+        "inviteState": row.invite_state,
         "erasureRequestedAt": _time(key.erasure_requested_at),
         "redeemedAt": _time(session.created_at),
         "completedAt": _time(session.completed_at),
