@@ -16,7 +16,7 @@ const PAGES = [
   ["/assessments/:assessmentId/task", "assessment/task", "upload-the-task"],
   ["/assessments/:assessmentId/reviewers", "review/reviewers", "reviewers"],
   ["/assessments/:assessmentId/compliance", "compliance/compliance", "compliance"],
-  ["/candidates", "assessment/all", "candidates"],
+  ["/candidates", "assessment/board", "candidates"],
   ["/sessions/:sessionId", "session/report", "session"],
   ["/sessions/:sessionId/score", "session/report", "score"],
   ["/sessions/:sessionId/print", "print/print", "session-report"],

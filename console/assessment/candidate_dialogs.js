@@ -1,7 +1,7 @@
 // Dialogs for the actions in a candidate's menu. Changes that can be reverted offer Undo.
 
 import * as api from "../shared/api.js";
-import { ask, field, runAction, showDialog } from "../shared/dialogs.js";
+import { ask, field, runAction, showContent } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -106,13 +106,7 @@ export async function erase({ path, name, candidate, onDone }) {
 export async function showMessages({ path, name, can, onDone }) {
   const list = h("div");
   const load = () => renderAsync(list, () => api.all(`${path}/deliveries`, "deliveries", { query: { limit: 50 } }), messages);
-  await Promise.all([load(), dialog()]);
-
-  function dialog() {
-    const close = h("button", { type: "button", class: "secondary", onclick: () => element.close() }, t("invite.close"));
-    const element = h("dialog", { "aria-label": t("actions.messages.title", { name }) }, h("h2", {}, t("actions.messages.title", { name })), list, h("div", { class: "actions" }, close));
-    return showDialog(element);
-  }
+  await Promise.all([load(), showContent(t("actions.messages.title", { name }), list)]);
 
   function messages(deliveries) {
     if (!deliveries.length) return h("p", {}, t("actions.messages.none"));

@@ -63,6 +63,14 @@ export function showDialog(dialog) {
   });
 }
 
+/** Show content in a dialog that only closes, below optional buttons. Resolves when it is closed. */
+export function showContent(title, content, buttons = null) {
+  const titleId = newId("dialog");
+  const close = h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.close"));
+  const dialog = h("dialog", { "aria-labelledby": titleId }, h("h2", { id: titleId }, title), content, h("div", { class: "actions" }, buttons, close));
+  return showDialog(dialog);
+}
+
 /** Ask for confirmation, then run an action that cannot be undone. Resolves to true if it ran. */
 export async function confirm({ title, text, action, run }) {
   return (await ask({ title, content: h("p", {}, text), action, danger: true, save: run })) !== null;

@@ -1,7 +1,7 @@
 // Keyboard shortcuts of a page: single keys, which the reader can turn off.
 
-import { showDialog } from "./dialogs.js";
-import { h, newId } from "./dom.js";
+import { showContent } from "./dialogs.js";
+import { h } from "./dom.js";
 import { t } from "./texts.js";
 
 const OFF = "proofstone.keysOff";
@@ -22,11 +22,8 @@ export function onKeys(actions, signal) {
 
 /** Show what each key does, `[key, text]`, with a box to turn the keys off. */
 export function showKeys(keys) {
-  const titleId = newId("keys");
   const isOn = h("input", { type: "checkbox", onchange: () => (isOn.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")) });
   isOn.checked = !localStorage.getItem(OFF);
-  const close = h("button", { type: "button", class: "primary", onclick: () => dialog.close() }, t("common.close"));
   const list = h("dl", { class: "pairs" }, keys.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))));
-  const dialog = h("dialog", { "aria-labelledby": titleId }, h("h2", { id: titleId }, t("board.keys.title")), list, h("label", { class: "check-line" }, isOn, t("board.keys.on")), h("div", { class: "actions" }, close));
-  return showDialog(dialog);
+  return showContent(t("board.keys.title"), [list, h("label", { class: "check-line" }, isOn, t("board.keys.on"))]);
 }

@@ -1,7 +1,7 @@
 // Secrets that the service shows once.
 
 import { copyText } from "./clipboard.js";
-import { showDialog } from "./dialogs.js";
+import { showContent } from "./dialogs.js";
 import { h, newId } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -14,23 +14,12 @@ export function showSecret({ title, text, secret }) {
     value.select();
     if (await copyText(secret)) status.textContent = t("secrets.copied");
   };
-  const titleId = newId("dialog");
-  const dialog = h(
-    "dialog",
-    { "aria-labelledby": titleId },
-    h("h2", { id: titleId }, title),
+  const content = [
     h("p", {}, text),
-    h("div", { class: "field" }, h("label", { for: id }, t("secrets.label")), value),
+    h("div", { class: "field" }, h("label", { for: id }, t("secrets.label")), value, status),
     h("p", { class: "notice warn" }, t("secrets.once")),
-    h(
-      "div",
-      { class: "actions" },
-      h("button", { type: "button", class: "primary", onclick: copy }, t("secrets.copy")),
-      h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.close")),
-      status,
-    ),
-  );
-  const closed = showDialog(dialog);
+  ];
+  const closed = showContent(title, content, h("button", { type: "button", class: "primary", onclick: copy }, t("secrets.copy")));
   value.select();
   return closed;
 }
