@@ -141,6 +141,12 @@ class IntegrityFindings(Schema):
     checked_at = Timestamp("Time of the latest integrity check.")
 
 
+class InviteState(Schema):
+    """The latest invitation's state."""
+
+    state = Choice(INVITE_STATES, "As in `GET /v1/candidates`.", example="sent")
+
+
 class Result(Schema):
     """A candidate's result."""
 
@@ -154,7 +160,7 @@ class Result(Schema):
     blind = Flag("True if names are hidden from people who have not scored the session.", example=False)
     status = Choice(STATUSES, "Candidate's status.", example="completed")
     expires_at = Timestamp("Time when the key expires unless redeemed.")
-    invite_state = Choice(INVITE_STATES, "The latest invitation's state.", example="sent", null=True)
+    invite = Nested(InviteState, "The latest invitation.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)
@@ -196,7 +202,7 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "blind": row.assessment.blind,
         "status": row.status,
         "expiresAt": _time(key.expires_at),
-        "inviteState": row.invite_state,
+        "invite": row.invite_state and {"state": row.invite_state},
         "erasureRequestedAt": _time(key.erasure_requested_at),
         "redeemedAt": _time(session.created_at),
         "completedAt": _time(session.completed_at),

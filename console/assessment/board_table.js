@@ -49,11 +49,11 @@ function statusText({ status, sessionId }) {
   return t(sessionId ? "board.statuses.timeRanOut" : "board.statuses.neverStarted");
 }
 
-function statusNote({ status, erasureRequestedAt, inviteState, expiresAt, completedAt }) {
+function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt }) {
   if (erasureRequestedAt) return t("board.erasureRequested");
   if (completedAt) return formatDay(completedAt);
   if (status !== "pending") return null;
-  if (["failed", "queued"].includes(inviteState)) return t(`board.invite.${inviteState}`);
+  if (["failed", "queued"].includes(invite?.state)) return t(`board.invite.${invite.state}`);
   return t("board.expires", { when: formatRelative(expiresAt) });
 }
 

@@ -304,4 +304,4 @@ async function copy(text, button) {
 }
 
 const cancelButton = (dialog) => h("button", { type: "button", class: "secondary", onclick: () => dialog.close() }, t("common.cancel"));
-const closeButton = (dialog, isPrimary) => h("button", { type: "button", class: isPrimary ? "primary" : "secondary", onclick: () => dialog.close() }, t("invite.close"));
+const closeButton = (dialog, isPrimary) => h("button", { type: "button", class: isPrimary ? "primary" : "secondary", onclick: () => dialog.close() }, t("common.close"));

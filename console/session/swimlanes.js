@@ -101,7 +101,7 @@ class Chart {
       { class: "lanes" },
       h("div", { class: "lanes-head" }, this.status, buttons),
       h("div", { class: "lanes-body" }, this.names, this.scroll),
-      h("ul", { class: "lanes-legend", id: help }, PHASES.map((name) => legendItem(h("span", { class: `phase-key phase-${name}` }), t(`report.phases.${name}`))), Object.keys(SHAPES).map((name) => legendItem(shapeIcon(name), t(`report.lanes.marks.${name}`))), ["episode", "pause"].map((name) => legendItem(h("span", { class: `phase-key key-${name}` }), t(`report.lanes.marks.${name}`)))),
+      h("ul", { class: "lanes-legend", id: help }, legend()),
     );
   }
 
@@ -386,6 +386,16 @@ const SHAPES = {
 };
 
 const PHASES = ["prompting", "reading", "changing", "verifying", "other"];
+
+function legend() {
+  const key = (name) => h("span", { class: `phase-key ${name}` });
+  return [
+    PHASES.map((name) => legendItem(key(`phase-${name}`), t(`report.phases.${name}`))),
+    Object.keys(SHAPES).map((name) => legendItem(shapeIcon(name), t(`report.lanes.marks.${name}`))),
+    ["episode", "pause"].map((name) => legendItem(key(`key-${name}`), t(`report.lanes.marks.${name}`))),
+  ];
+}
+
 const legendItem = (icon, text) => h("li", {}, h("span", { "aria-hidden": "true" }, icon), text);
 const shapeIcon = (name) => svg("svg", { width: 12, height: 16 }, svg("path", { class: `marks ${name} lane-unknown`, d: SHAPES[name](6, 8, 1) }));
 

@@ -510,7 +510,6 @@ const texts = {
     check: "Check the list",
     noCandidates: "Paste at least one email address.",
     back: "Back",
-    close: "Close",
     withoutEmail: "Links without email",
     withoutEmailHint: "You send the links yourself, for example from your applicant tracking system.",
     count: "Number of links",

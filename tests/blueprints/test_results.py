@@ -232,7 +232,7 @@ def test_result_includes_session_data(app, reviewer, organization, clock):
         "blind": False,
         "status": "completed",
         "expiresAt": body_of(reviewer.get(f"/v1/candidates/{session.key_id}"))["candidate"]["expiresAt"],
-        "inviteState": "queued",
+        "invite": {"state": "queued"},
         "erasureRequestedAt": None,
         "redeemedAt": body["redeemedAt"],
         "completedAt": body["completedAt"],
