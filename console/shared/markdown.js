@@ -8,9 +8,9 @@ const MAX_CHARACTERS = 50_000;
 // Limited, so that a hostile text cannot slow down the search.
 const INLINE = /(?<!`)(`+)(?!`)(.{1,1000}?)(?<!`)\1(?!`)|\*\*(?=\S)(.{1,300}?)(?<=\S)\*\*/gs;
 const FENCE = /^\s*(```+|~~~+)/;
-const HEADING = /^#{1,6}\s+(.+)$/;
+const HEADING = /^#{1,6}\s+(.+)$/s;
 const MAX_INDENT = 12;
-const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
+const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/s;
 
 /** Build nodes for untrusted Markdown. */
 export function markdown(text) {

@@ -138,6 +138,21 @@ def test_the_conversation_renders_markdown_and_collapses_responses_without_text(
     assert visit.is_clean()
 
 
+MARKDOWN_MS = """async (lines) => {
+  const { markdown } = await import("/console/shared/markdown.js");
+  const start = performance.now();
+  for (const line of lines) markdown(line);
+  return performance.now() - start;
+}"""
+
+
+def test_hostile_markdown_does_not_block_the_page(open_report):
+    page = open_report().settle().page
+    spaces, ends = " " * 49_000, ("\u2028x", "\rx", "x\u2028x")
+    lines = [f"{start}{spaces}{end}" for start in ("-", "1.", "#", "```", "**", "`", "") for end in ends]
+    assert page.evaluate(MARKDOWN_MS, lines) < 1000
+
+
 EVIDENCE = """async () => {
   const { diffView } = await import("/console/shared/diff.js");
   const picked = [];
