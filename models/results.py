@@ -51,9 +51,10 @@ _HIDDEN_OUTCOME = _HIDDEN_TESTS.format(
     "ELSE 'failed' END",
     states="('finished', 'untrusted')",
 )
-# The total as a share of the highest total, then the share of hidden tests, both in millionths. A missing one is last.
+# The total as a share of the highest total, then the share of hidden tests. A missing one is last. More digits of the
+# total would not fit in 64 bits.
 _RANK = f"""NULLIF(
-        COALESCE({{total}} * 1000000 / NULLIF(s.score_highest, 0) + 1, 0) * 1000002
+        COALESCE({{total}} * 100000 / NULLIF(s.score_highest, 0) + 1, 0) * 1000002
         + COALESCE({_PASSED_SHARE} + 1, 0), 0
     )"""
 SORTS = {

@@ -129,6 +129,18 @@ def read_pages(caller, assessment, **query):
     return rows
 
 
+def test_the_largest_rubric_can_be_ranked(reviewer, organization):
+    levels = [{"value": value, "label": "Level"} for value in (0, 1000)]
+    keys = [f"key{number}" for number in range(50)]
+    criteria = [{"key": key, "title": key, "weight": 1_000_000, "levels": levels} for key in keys]
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization, criteria=criteria).id)
+    sessions = [make_session(make_key(assessment)) for _ in range(2)]
+    for session in sessions:
+        values = [{"criterion": key, "value": 1000} for key in keys]
+        body_of(reviewer.put(f"/v1/sessions/{session.id}/scores", {"scores": values}))
+    assert len(read_pages(reviewer, assessment, sort="rank", limit=1)) == 2
+
+
 @pytest.mark.slow
 def test_results_are_sorted_with_nulls_last(reviewer, cohort):
     for sort, order in itertools.product(SORTS, ("asc", "desc")):
