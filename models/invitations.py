@@ -171,7 +171,9 @@ def cancel(delivery: Delivery) -> Delivery:
     """Cancel a queued message that no worker is sending. Raises NotQueued."""
     with db.atomic():
         outbox.cancel(delivery)
-        if delivery.data.get("replacesAutomatic"):
+        is_waiting = (Delivery.subject_id == delivery.subject_id) & (Delivery.state == "queued")
+        others = Delivery.select(Delivery.id).where(is_waiting, Delivery.kind == delivery.kind)
+        if delivery.data.get("replacesAutomatic") and not others.exists():
             CandidateKey.update(reminded_at=None).where(CandidateKey.id == delivery.subject_id).execute()
     return Delivery.get_by_id(delivery.id)
 
