@@ -1,7 +1,9 @@
 """Warnings about a hiring decision. They inform people and block nothing."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rules.integrity.findings import CHANGES_RESULTS
@@ -23,20 +25,19 @@ class Result(NamedTuple):
         return Fraction(self.total, self.highest) if self.total is not None and self.highest else None
 
 
-def find_inconsistencies(results: Iterable[Result]) -> list[tuple[Result, Result]]:
-    """Return the pairs of a rejected result and an advanced or hired one with a lower total.
+def find_inconsistencies(results: Iterable[Result]) -> Iterator[tuple[Result, Result]]:
+    """Yield the pairs of a rejected result and an advanced or hired one with a lower total.
 
-    Totals are compared as shares of the highest total.
+    Totals are compared as shares of the highest total. The highest rejected and lowest selected totals come first.
+    Reading some of the pairs does not compute all of them: there can be millions.
     """
     scored = [(share, result) for result in results if (share := result.share) is not None]
+    scored.sort(key=itemgetter(0))
     positive = [(share, result) for share, result in scored if result.decision in POSITIVE]
-    return [
-        (rejected, other)
-        for share, rejected in scored
-        if rejected.decision == "rejected"
-        for other_share, other in positive
-        if other_share < share
-    ]
+    for share, rejected in reversed(scored):
+        if rejected.decision == "rejected":
+            lower = takewhile(lambda pair, limit=share: pair[0] < limit, positive)
+            yield from ((rejected, other) for _, other in lower)
 
 
 def find_warnings(
@@ -51,7 +52,7 @@ def find_warnings(
     warnings: list[dict[str, Any]] = []
     is_rejection = result.decision == "rejected"
     opposite = [other for other in others if (other.decision == "rejected") != is_rejection]
-    if pairs := find_inconsistencies([result, *opposite]):
+    if pairs := [*find_inconsistencies([result, *opposite])]:
         ids = [(other if is_rejection else rejected).id for rejected, other in pairs]
         text = "Advanced or hired with a lower total" if is_rejection else "Rejected with a higher total"
         warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})

@@ -1494,7 +1494,7 @@ const texts = {
     hint: "{title}. As of {time}. Only admins see this page.",
     export: "Export CSV",
     decisions: { title: "Hiring decisions", text: "Candidates by decision, and decisions without a reason. An erasure deletes the reason with the candidate's data." },
-    inconsistencies: { title: "Decisions against the totals", text: "A rejected candidate whose total, as a share of the highest possible, is higher than that of someone advanced or hired. Totals that you cannot see yet are left out. There can be good reasons: add them to the decision's reason." },
+    inconsistencies: { title: "Decisions against the totals", text: "A rejected candidate whose total, as a share of the highest possible, is higher than that of someone advanced or hired. At most 1,000 pairs. Totals that you cannot see yet are left out. There can be good reasons: add them to the decision's reason." },
     independence: { title: "Independence of scores", text: "Scores given or revised when the reviewer could see others' scores are not independent. Includes revised and withdrawn scores." },
     scores: { independent: "Independent", notIndependent: "Not independent" },
     access: { title: "Access", text: "The audit log's reads and changes of this assessment, its candidates, sessions and test runs. Reads of lists are not in the log." },

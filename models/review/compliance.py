@@ -1,7 +1,7 @@
 """An assessment's compliance report."""
 
 from collections import Counter
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import peewee
@@ -18,6 +18,8 @@ from rules.hiring_decisions import Result, find_inconsistencies
 from rules.retention import conflicting_lines, retention_deadline
 from rules.statistics.fairness import DECISIONS
 from rules.statistics.rounding import ratio
+
+MAX_INCONSISTENCIES = 1000
 
 
 def build_report(assessment: Assessment, viewer: Any) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def build_report(assessment: Assessment, viewer: Any) -> dict[str, Any]:
     return {
         "decisions": dict.fromkeys(DECISIONS, 0) | Counter(key.decision for key in keys),
         "without_reason": [key for key in stored if key.decision != "undecided" and not key.decision_reason],
-        "inconsistencies": _inconsistencies(keys, sessions, viewer),
+        "inconsistencies": _inconsistencies(stored, sessions, viewer),
         "scores": {"independent": counts.get(True, 0), "notIndependent": counts.get(False, 0)},
         "access": _access(assessment),
         "erasures": {
@@ -69,7 +71,7 @@ def _inconsistencies(keys: list[Any], sessions: dict[Any, Any], viewer: Any) -> 
     return [
         {"rejected_id": rejected.id, "rejected_share": ratio(rejected.total or 0, rejected.highest or 0)}
         | {"selected_id": selected.id, "selected_share": ratio(selected.total or 0, selected.highest or 0)}
-        for rejected, selected in find_inconsistencies(results)
+        for rejected, selected in islice(find_inconsistencies(results), MAX_INCONSISTENCIES)
     ]
 
 

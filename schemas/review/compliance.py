@@ -43,7 +43,7 @@ class ComplianceReport(Schema):
 
     decisions = Dict("Candidates by hiring decision.", values=COUNT, example={"rejected": 12, "hired": 1})
     without_reason = ListOf(UnreasonedDecision, "Decisions without a reason. Erasures delete reasons.")
-    inconsistencies = ListOf(Inconsistency, "Decisions against the order of the totals.")
+    inconsistencies = ListOf(Inconsistency, "Decisions against the order of the totals, at most 1000 pairs.")
     scores = Dict("All scores by independence (R49).", values=COUNT, example={"notIndependent": 2})
     access = ListOf(Access, "Audit entries about the assessment and its candidates, except candidates' own.")
     erasures = Dict("Erasures: `done`, `requested`, `withoutDate`.", values=COUNT, example={"done": 1})

@@ -1,3 +1,6 @@
+from itertools import islice
+from time import perf_counter
+
 import pytest
 
 from rules.hiring_decisions import Result, find_inconsistencies, find_warnings
@@ -7,7 +10,17 @@ def test_a_rejected_result_above_an_advanced_or_hired_one_is_inconsistent():
     rejected, advanced = Result("r", "rejected", 6000, 8000), Result("a", "advanced", 10_000, 16_000)
     hired = Result("h", "hired", 6000, 8000)
     others = [Result("u", "undecided", 0, 8000), Result("n", "advanced"), Result("z", "advanced", 0, 0)]
-    assert find_inconsistencies([rejected, advanced, hired, *others]) == [(rejected, advanced)]
+    assert [*find_inconsistencies([rejected, advanced, hired, *others])] == [(rejected, advanced)]
+
+
+def test_the_first_of_millions_of_inconsistencies_are_found_at_once():
+    decisions = ("rejected", "advanced")
+    results = [Result(n, decisions[n % 2], 10_000 - n, 10_000) for n in range(0, 10_000, 2)]
+    results += [Result(n, decisions[n % 2], n, 20_000) for n in range(1, 10_000, 2)]
+    start = perf_counter()
+    first = [*islice(find_inconsistencies(results), 3)]
+    assert perf_counter() - start < 1
+    assert [(rejected.id, other.id) for rejected, other in first] == [(0, 1), (0, 3), (0, 5)]
 
 
 @pytest.mark.parametrize(
