@@ -365,12 +365,22 @@ def _latest_scores(history: list[Score]) -> Iterator[Score]:
 
 
 def current_scores(session_ids: Iterable[Any]) -> Iterator[tuple[RubricVersion, list[Score]]]:
-    """Yield the rubric version in which each scored session was last scored, and its current scores."""
-    query = Score.history(*session_ids).order_by(Score.session, Score.created_at.desc(), Score.id.desc())
-    for _, rows in groupby(query, attrgetter("session_id")):
-        history = [row for row in rows if not row.is_recommendation]
-        if version := _scored_version(history):
-            yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
+    """Yield the rubric version in which each scored session was last scored, and its current scores without texts."""
+    columns = (Score.session, Score.criterion, Score.rubric_version, Score.value, Score.reviewer)
+    versions: dict[Any, Any] = {}
+    reviewers: dict[Any, Any] = {}
+    for ids in peewee.chunked(session_ids, visibility.MAX_IDS_PER_STATEMENT):
+        query = Score.select(*columns, Score.withdrawn_at).where(Score.session.in_(ids))
+        query = query.order_by(Score.session, Score.created_at.desc(), Score.id.desc())
+        for _, rows in groupby(query, attrgetter("session_id")):
+            history = [row for row in rows if not row.is_recommendation]
+            for row in history:
+                # Most scores have the same versions and reviewers.
+                row.rubric_version = versions.get(row.rubric_version_id) or row.rubric_version
+                row.reviewer = reviewers.get(row.reviewer_id) or row.reviewer
+                versions[row.rubric_version_id], reviewers[row.reviewer_id] = row.rubric_version, row.reviewer
+            if version := _scored_version(history):
+                yield version, [row for row in _latest_scores(history) if row.rubric_version_id == version.id]
 
 
 def _with_scores(criterion: dict[str, Any], version: RubricVersion, history: list[Score]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Statistics of an assessment's reviewers."""
 
-from access import auth, caller
+from access import auth, caller, concurrency
 from blueprints import Blueprint, find
 from models import ApiToken, Assessment
 from models.review.statistics import reviewer_statistics
@@ -11,6 +11,7 @@ blp = Blueprint("Reviewers", __name__, description="Comparison of an assessment'
 
 @blp.get("/assessments/<id:assessment_id>/reviewers")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.response(200, Reviewers)
 def compare_reviewers(assessment_id):
     """Compare the reviewers
