@@ -34,7 +34,8 @@ def assign_sessions(data, assessment_id):
     """Assign sessions
 
     Distributes closed sessions without a decision evenly among the people, at random. Nobody gets a session twice, or
-    one that they have scored. Each person gets one email. An assignment ends when its person can no longer score.
+    one that they have scored. At most 2000 new assignments in one request. Each person gets one email. An assignment
+    ends when its person can no longer score.
     """
     assessment = find(Assessment, assessment_id)
     ids = Assignment.assign(assessment, caller, **data)

@@ -19,6 +19,9 @@ from models.sessions import Session
 from rules.assignments import distribute
 from rules.timestamps import format_timestamp
 
+# Each one is a ledger entry. More would block the organization's, and on SQLite all, writes for too long.
+MAX_ASSIGNMENTS = 2000
+
 
 class Assignment(ProtectedModel):
     """A session assigned to a user to score, by `due_at` if it is set, until `removed_at`."""
@@ -63,7 +66,8 @@ class Assignment(ProtectedModel):
     ) -> list[Any]:
         """Assign closed sessions without a decision evenly at random, and queue an email to each reviewer.
 
-        Returns the new ids. Raises NoRubric, and Invalid for a person who cannot score, or another session.
+        Returns the new ids. Raises NoRubric, and Invalid for a person who cannot score, another session, or more than
+        MAX_ASSIGNMENTS new assignments.
 
         per_session -- reviewers of each session, including those who are assigned already or have scored it
         session_ids -- None for all such sessions
@@ -81,6 +85,9 @@ class Assignment(ProtectedModel):
             chosen = list(sessions) if session_ids is None else session_ids
             existing = cls._existing(assessment)
             pairs = distribute(chosen, person_ids, per_session, existing, random.SystemRandom())
+            if len(pairs) > MAX_ASSIGNMENTS:
+                text = f"At most {MAX_ASSIGNMENTS} new assignments in one request. Choose fewer sessions."
+                raise invalid("sessionIds", text)
             shared = {"assigned_by": actor, "due_at": due_at}
             ids = [cls.create(session=sessions[session], user=user, **shared).id for session, user in pairs]
             data = {"assessmentTitle": assessment.title, "dueAt": due_at and format_timestamp(due_at)}

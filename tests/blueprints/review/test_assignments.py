@@ -65,6 +65,15 @@ def test_a_session_that_a_reviewer_has_scored_counts_as_assigned(app, reviewer, 
     assert (row["personName"], row["scored"]) == ("Ann", False)
 
 
+def test_assignments_in_one_request_are_limited(reviewer, path, people, assessment, monkeypatch):
+    monkeypatch.setattr("models.review.assignments.MAX_ASSIGNMENTS", 3)
+    sessions = [make_closed_session(assessment) for _ in range(2)]
+    body = {"personIds": ids(people), "perSession": 2}
+    assert error_paths(reviewer.post(path, body)) == [["sessionIds"]]
+    assert listed(reviewer, path) == set()
+    assert len(assign(reviewer, path, people, perSession=2, sessionIds=ids(sessions[:1]))) == 2
+
+
 def test_each_reviewer_gets_one_email(reviewer, path, people, assessment, worker, tmp_path):
     for _ in range(3):
         make_closed_session(assessment)
