@@ -73,6 +73,7 @@ SORTS = {
 _SCORED_BY_USER = "SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id"
 _SCORED_BY_TOKEN = """
     SELECT 1 FROM scores x WHERE x.session_id = s.id AND x.reviewer_id = :token_id AND x.withdrawn_at IS NULL
+      AND x.criterion <> 'recommendation'
 """
 _IS_CLOSED = "s.closed_at IS NOT NULL"
 _IS_UNDECIDED = "k.decision = 'undecided' AND k.erased_at IS NULL"

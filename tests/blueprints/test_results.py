@@ -207,6 +207,15 @@ def test_views_filter_and_count_results(reviewer, organization, cohort, neighbou
     assert body_of(reviewer.get("/v1/results/views"))["views"] == counts
 
 
+def test_a_recommendation_alone_leaves_a_session_to_score(reviewer, organization):
+    assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
+    session = make_closed_session(assessment)
+    for key, count in (("recommendation", 1), ("quality", 0)):
+        body_of(reviewer.put(f"/v1/sessions/{session.id}/scores/{key}", {"value": 1}))
+        views = body_of(reviewer.get(f"/v1/assessments/{assessment.id}/results/views"))["views"]
+        assert views["to_score"] == body_of(reviewer.get("/v1/todo"))["unscored"]["count"] == count
+
+
 def test_organizations_results_sort_hidden_names_last(app, reviewer, organization):
     make_key(make_assessment(organization, blind=True), name="Aaron")
     for name in ("Bob", "Alice"):
