@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
-from itertools import takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -36,8 +35,10 @@ def find_inconsistencies(results: Iterable[Result]) -> Iterator[tuple[Result, Re
     positive = [(share, result) for share, result in scored if result.decision in POSITIVE]
     for share, rejected in reversed(scored):
         if rejected.decision == "rejected":
-            lower = takewhile(lambda pair, limit=share: pair[0] < limit, positive)
-            yield from ((rejected, other) for _, other in lower)
+            for other_share, other in positive:
+                if other_share >= share:
+                    break
+                yield rejected, other
 
 
 def find_warnings(
