@@ -40,7 +40,7 @@ def list_results(query, assessment_id):
     redeemed their key. Cursors stay valid when results change. Metrics are the same as in `cohort-stats`. `score`
     contains the means from `GET /v1/sessions/{id}/scores`, and is hidden with them.
     """
-    return _page(query, assessment_id)
+    return _page(query, find(Assessment, assessment_id))
 
 
 @blp.get("/results")
@@ -65,7 +65,7 @@ def count_views(assessment_id):
 
     The number of results for each value of the filter `view`, and of all results.
     """
-    return {"views": _find_results({"sort": "rank"}, assessment_id).view_counts()}
+    return {"views": _find_results({"sort": "rank"}, find(Assessment, assessment_id)).view_counts()}
 
 
 @blp.get("/results/views")
@@ -79,8 +79,8 @@ def count_all_views():
     return {"views": _find_results({"sort": "rank"}).view_counts()}
 
 
-def _page(query: dict[str, Any], assessment_id: Any = None) -> Any:
-    results, limit, after = _find_results(query, assessment_id), query["limit"], query.get("after")
+def _page(query: dict[str, Any], assessment: Any = None) -> Any:
+    results, limit, after = _find_results(query, assessment), query["limit"], query.get("after")
     if after and not results.accepts(after):
         raise invalid("after", INVALID)
     rows = results.page(limit + 1, after)
@@ -106,14 +106,15 @@ def export_results(query, assessment_id):
     A score that is hidden from the caller is "hidden", a missing one "not scored". "Findings" contains codes,
     separated by spaces. If it is empty, "Findings checked" shows whether the recording has been checked.
     """
-    return file_response("results.csv", _csv(_find_results(query, assessment_id)), "text/csv")
+    return file_response(
+        "results.csv", _csv(_find_results(query, find(Assessment, assessment_id))), "text/csv"
+    )
 
 
-def _find_results(query: dict[str, Any], assessment_id: Any = None) -> ResultList:
-    assessment = assessment_id and find(Assessment, assessment_id)
+def _find_results(query: dict[str, Any], assessment: Any = None) -> ResultList:
     if query["sort"] == "candidateName" and assessment and assessment.blind and caller.user_id:
         raise invalid("sort", "Names are hidden in a blind assessment. Sort by a different field.")
-    sessions.close_all_due(assessment_id=assessment_id, organization_id=caller.organization_id)
+    sessions.close_all_due(assessment_id=assessment and assessment.id, organization_id=caller.organization_id)
     filters: dict[str, Any] = {
         name: query[name] for name in ("status", "decision", "external_id", "hidden_tests") if name in query
     }

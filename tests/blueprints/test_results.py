@@ -207,6 +207,12 @@ def test_views_filter_and_count_results(reviewer, organization, cohort, neighbou
     assert body_of(reviewer.get("/v1/results/views"))["views"] == counts
 
 
+@pytest.mark.usefixtures("cohort")
+def test_results_of_an_invalid_assessment_id_are_not_found(reviewer):
+    for path in ("results", "results/views", "results/export"):
+        assert reviewer.get(f"/v1/assessments/none/{path}").status_code == 404
+
+
 def test_a_recommendation_alone_leaves_a_session_to_score(reviewer, organization):
     assessment = make_assessment(organization, rubric_id=make_rubric(organization).id)
     session = make_closed_session(assessment)
