@@ -250,15 +250,22 @@ class Board {
   async update(changes) {
     if (this.signal.aborted) return; // The user left the page during a delayed search.
     Object.assign(this, changes);
+    if (changes.view) {
+      // The other view might not show the selected candidates.
+      this.selected.clear();
+      this.showSelection();
+    }
     updateUrlQuery(this.path, urlQuery(this));
     this.showViews();
     await this.loadRows().catch((error) => this.showFailure(error));
   }
 
-  clearSelection() {
+  async clearSelection() {
     this.selected.clear();
     this.showSelection();
-    return this.load();
+    await this.load();
+    // The pressed button disappeared.
+    if (document.activeElement === document.body) focusRow(this.table, 1);
   }
 
   showSelection() {

@@ -1,7 +1,7 @@
 // Hiring decisions with their reasons. If someone else changed a decision, the change is shown before it can be replaced.
 
 import * as api from "../shared/api.js";
-import { ask, field, toastError } from "../shared/dialogs.js";
+import { ask, field, toast, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { findingText } from "../shared/findings.js";
@@ -42,6 +42,8 @@ export async function decideAll(rows, { me, blindOf = ({ blind }) => blind ?? tr
   update();
   const fields = entries.map(({ name, element }) => (entries.length > 1 ? h("fieldset", { class: "group" }, h("legend", {}, name), element) : element));
   await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value, t("decisions.reasonHint")), fields], save });
+  const done = entries.filter(({ isDone }) => isDone);
+  if (done.length) toast(t("decisions.done", { n: done.length, name: done[0].name }));
   if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
 
   async function save(form) {

@@ -16,8 +16,10 @@ export const evidenceTab = (reference) => TABS[PREFIX.exec(reference)?.[1]] ?? "
 /** Describe evidence: `src/app.py:12`, a test's name, an event's time, kind and summary, or an unknown event's id. */
 export function evidenceLabel(reference, event) {
   if (PREFIX.test(reference)) return plain(reference.replace(PREFIX, ""));
-  return plain(event ? `${formatClock(event.ts)} ${kindName(event.kind)}: ${event.summary.slice(0, MAX_CHARACTERS)}` : reference);
+  return plain(event ? `${formatClock(event.ts)} ${kindName(event.kind)}: ${shorten(event.summary)}` : reference);
 }
+
+const shorten = (text) => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS).trimEnd()} …` : text);
 
 /** Move the focus to a line or test in its loaded tab. Returns false if the tab does not show it. */
 export async function focusPlace(panel, reference) {

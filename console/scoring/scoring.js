@@ -118,7 +118,7 @@ export function render(scorecard, report) {
 
   async function reveal() {
     const all = h("input", { type: "checkbox", name: "all" });
-    const content = [h("p", {}, t("scoring.revealText")), h("label", { class: "tick" }, all, t("scoring.revealAll"))];
+    const content = [h("p", {}, t("scoring.revealText")), h("label", { class: "check-line" }, all, t("scoring.revealAll"))];
     const send = () => api.post(`${all.checked ? `/v1/assessments/${session.assessmentId}` : report.path}/scores/reveal`);
     if (!(await ask({ title: t("scoring.reveal"), content, action: t("scoring.revealAction"), save: send }))) return;
     update(await load(report));

@@ -97,6 +97,7 @@ function scoresByCriterion(scorecard) {
   if (recommendation?.scores.length) rows.push([t("scoring.recommendation"), recommendation.scores.map(label).join(", ")]);
   return [
     total,
+    scorecard.total !== null && h("span", { class: "quiet" }, t("report.verdict.lowest", { n: formatNumber(scorecard.lowestTotal) })),
     h("ul", { class: "verdict-scores" }, rows.map(([title, text]) => h("li", {}, h("span", {}, title), h("span", {}, text)))),
     isDependent && h("span", { class: "quiet" }, t("report.verdict.notIndependent")),
   ];

@@ -43,6 +43,8 @@ class Chart {
     this.status = h("p", { class: "lane-status", "aria-live": "polite" });
     this.element = this.#frame();
     this.#groupByLane();
+    // Reserved, because the chart is drawn once its width is known.
+    this.scroll.style.minHeight = `${this.#height()}px`;
     this.scroll.addEventListener("keydown", (event) => this.#onKeydown(event));
     this.scroll.addEventListener("pointermove", (event) => this.#onHover(event));
     this.scroll.addEventListener("pointerleave", () => this.#showStatus(this.cursor));
@@ -116,6 +118,10 @@ class Chart {
     if (!this.lanes.get("unknown").length) this.lanes.delete("unknown");
   }
 
+  #height() {
+    return PHASE_PX + this.lanes.size * LANE_PX + AXIS_PX;
+  }
+
   #resize() {
     const width = this.scroll.clientWidth;
     if (width && width !== this.viewWidth) {
@@ -143,13 +149,13 @@ class Chart {
     if (!this.viewWidth) return;
     this.width = Math.round(this.viewWidth * this.zoom);
     const names = [...this.lanes.keys()];
-    const top = this.spans ? PHASE_PX : 0;
-    this.height = top + names.length * LANE_PX + AXIS_PX;
+    const top = PHASE_PX;
+    this.height = this.#height();
     const rows = names.map((name, n) => [name, top + n * LANE_PX]);
     this.tops = new Map(rows);
     fill(
       this.names,
-      top > 0 && h("div", { class: "phase-name" }, t("report.lanes.phases")),
+      h("div", { class: "phase-name" }, t("report.lanes.phases")),
       names.map((name) =>
         h(
           "div",

@@ -625,6 +625,7 @@ const texts = {
     verdict: {
       title: "Summary",
       moments: "Moments",
+      lowest: "lowest possible {n}",
       notIndependent: "Includes scores that are not independent",
       findings: "See the findings",
       details: "Details: times, counts and hashes",
@@ -1049,6 +1050,7 @@ const texts = {
     findingReasonHint: "Findings can change the results. Say what you checked.",
     despite: "Despite the findings:",
     missingReason: "Enter the required reasons.",
+    done: { one: "The decision on {name} has been saved.", other: "{n} decisions have been saved." },
     criterion: "{title} {mean} of {highest}",
     changed: "{candidate}: the hiring decision changed since you loaded it. Save again to replace the decision of {name}: {decision}",
     changedMeanwhile: "changed since you opened this.",
