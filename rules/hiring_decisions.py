@@ -55,8 +55,9 @@ def find_warnings(
     opposite = [other for other in others if (other.decision == "rejected") != is_rejection]
     if pairs := [*find_inconsistencies([result, *opposite])]:
         ids = [(other if is_rejection else rejected).id for rejected, other in pairs]
-        text = "Advanced or hired with a lower total" if is_rejection else "Rejected with a higher total"
-        warnings.append({"code": "lower_total", "message": f"{text}: {len(ids)}.", "session_ids": ids})
+        found = "advanced or hired with a lower" if is_rejection else "rejected with a higher"
+        message = f"Candidates {found} total: {len(ids)}."
+        warnings.append({"code": "lower_total", "message": message, "session_ids": ids})
     if missing_scores:
         warnings.append({"code": "missing_scores", "message": missing_scores})
     if further := [code for code in finding_codes if code not in CHANGES_RESULTS]:

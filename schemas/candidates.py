@@ -91,7 +91,7 @@ class DecisionWarning(Schema):
         "findings can change the results.",
         example="lower_total",
     )
-    message = String("Explanation.", example="Rejected with a higher total: 1.")
+    message = String("Explanation.", example="Candidates rejected with a higher total: 1.")
     session_ids = ListOf(Id(), "Sessions with the opposite decision, for `lower_total`.", optional=True)
     finding_codes = ListOf(String(), "Codes of the findings.", example=["call_not_recorded"], optional=True)
 

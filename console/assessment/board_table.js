@@ -22,7 +22,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     { name: "candidateName", label: t("board.candidate"), sortable: isSortable, render: (row) => candidateCell(row, name, isHidden) },
     ...(assessment ? [] : [{ name: "assessment", label: t("board.assessment"), wide: true, render: (row) => h("a", { href: `#/assessments/${row.assessmentId}` }, untrusted(row.assessmentTitle)) }]),
     { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, numeric: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests, row.integrityFindings) ?? dash() },
-    { name: "rank", label: t("board.total"), hint: t("board.scoreHint"), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
+    { name: "rank", label: t("board.total"), hint: totalHint(criteria), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
     ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
     { name: "reviewers", label: t("board.reviewersHead"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
@@ -30,6 +30,12 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     { name: "decision", label: t("decisions.title"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
+}
+
+/** Explain the total, with the lowest possible one if all rows have the same criteria. */
+function totalHint(criteria) {
+  const lowest = criteria.reduce((sum, { weight, levels }) => sum + weight * Math.min(...levels.map(({ value }) => value)), 0);
+  return [t("board.scoreHint"), lowest && t("board.lowestHint", { n: lowest })].filter(Boolean).join(". ");
 }
 
 const dash = () => h("span", { class: "quiet" }, t("metrics.none"));

@@ -76,7 +76,8 @@ function table(caption, rows, names, name) {
     if (column === "actorKind") return t(`audit.kinds.${value}`);
     if (column === "rate" || column.endsWith("Share")) return formatShare(value);
     if (column === "action") return actionText(value);
-    return typeof value === "number" && column !== "pValue" ? formatNumber(value) : String(value);
+    if (column === "pValue") return value < 0.001 ? "< 0.001" : value.toFixed(3);
+    return typeof value === "number" ? formatNumber(value) : String(value);
   };
   const columns = names.map((column) => ({ name: column, label: t(`compliance.columns.${column}`), sortable: true, numeric: rows.some((row) => typeof row[column] === "number"), wide: column === "actorKind", value: (row) => row[column], render: (row) => cell(column, row[column]) }));
   return dataTable({ caption: t(`compliance.tables.${caption}`), columns, rows, empty: [], count: (n) => `${t(`compliance.tables.${caption}`)}: ${formatNumber(n)}` });

@@ -315,6 +315,7 @@ const texts = {
     },
     total: "Total",
     scoreHint: "Weighted total of the reviewers' means. Sorted by its share of the highest total, then by hidden tests. Hidden until you have scored the session, a hiring decision exists, or you choose to see it",
+    lowestHint: "The lowest possible total is {n}",
     scoreHidden: "hidden",
     otherTotals: "The rubric has changed, so the highest possible totals differ. Do not compare these totals.",
     reviewersHead: "Reviewers",
@@ -1062,7 +1063,7 @@ const texts = {
     noEmail: "gets no email",
     hiddenEmail: "an address that is hidden from you",
     leftOut: { one: "{n} candidate was left out. {names}", other: "{n} candidates were left out. {names}" },
-    unavailable: { resend: "has finished, or has no email address", extend: "has already started", remind: "has started, has expired, or has no email address" },
+    unavailable: { resend: "has finished or expired, or has no email address", extend: "has already started", remind: "has started, has expired, or has no email address" },
     resend: {
       title: { one: "Resend the invitation of {name}?", other: "Resend {n} invitations?" },
       text: "The email has the same link. An address receives at most 5 emails per assessment in 24 hours.",

@@ -33,7 +33,7 @@ def test_a_rejection_above_an_advanced_candidate_is_a_warning(reviewer, sessions
         "warnings": [
             {
                 "code": "lower_total",
-                "message": "Advanced or hired with a lower total: 1.",
+                "message": "Candidates advanced or hired with a lower total: 1.",
                 "sessionIds": [str(second.id)],
             }
         ],

@@ -26,9 +26,9 @@ def test_the_first_of_millions_of_inconsistencies_are_found_at_once():
 @pytest.mark.parametrize(
     ("decision", "total", "message"),
     [
-        ("rejected", 5000, "Advanced or hired with a lower total: 1."),
+        ("rejected", 5000, "Candidates advanced or hired with a lower total: 1."),
         ("rejected", 4000, None),
-        ("advanced", 2000, "Rejected with a higher total: 1."),
+        ("advanced", 2000, "Candidates rejected with a higher total: 1."),
         ("hired", 3000, None),
         ("advanced", None, None),
     ],

@@ -52,7 +52,7 @@ def test_a_rejection_has_a_suggested_reason_and_a_warning(team, scored, select):
     page.get_by_role("button", name="Decide").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Rejected")
-    assert visit.shows("Advanced or hired with a lower total: 1.")
+    assert visit.shows("Candidates advanced or hired with a lower total: 1.")
     reason = dialog.get_by_label("Reason")
     assert reason.input_value() == "Review 2 of 4, Testing 3 of 4"
     dialog.get_by_label("Hiring decision").select_option("Hired")
