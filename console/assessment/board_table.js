@@ -86,7 +86,7 @@ function meanCell({ criteria }, key) {
 function reviewersCell({ score: { reviewers, spread, disagreement, independent } }) {
   if (!reviewers) return dash();
   const apart = spread !== null && spreadText(spread);
-  return [reviewers, disagreement ? h("strong", { class: "cell-note" }, `${apart}, ${t("board.discuss")}`) : note(apart), note(independent === false && t("board.notIndependent"))];
+  return [reviewers, disagreement ? [apart, t("board.discuss")].map((text) => h("strong", { class: "cell-note" }, text)) : note(apart), note(independent === false && t("board.notIndependent"))];
 }
 
 function decisionCell({ decision }) {

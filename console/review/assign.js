@@ -11,7 +11,9 @@ export async function assignDialog({ id }) {
   const [people, existing] = await Promise.all([api.all("/v1/org/people", "people"), api.all(path, "assignments")]);
   const reviewers = people.filter(({ active, role }) => active && role !== "observer");
   const openCount = (personId) => existing.filter((assignment) => assignment.personId === personId && !assignment.scored).length;
-  const boxes = reviewers.map((person) => h("input", { type: "checkbox", name: "personIds", value: person.id }));
+  const boxes = reviewers.map((person) => h("input", { type: "checkbox", name: "personIds", value: person.id, onchange: () => validate() }));
+  const validate = () => boxes[0]?.setCustomValidity(boxes.some(({ checked }) => checked) ? "" : t("reviewers.choose"));
+  validate();
   const lines = reviewers.map((person, n) =>
     h("label", { class: "check-line" }, boxes[n], h("span", {}, person.name, h("span", { class: "quiet" }, ` ${t("reviewers.openCount", { n: openCount(person.id) })}`))),
   );

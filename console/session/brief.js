@@ -11,4 +11,4 @@ export async function load({ session, signal }) {
   return assessment.taskBrief;
 }
 
-export const render = (brief) => h("section", { class: "panel" }, h("h2", {}, t("report.tabs.brief")), longText(brief, markdown));
+export const render = (brief) => h("section", { class: "panel report-brief" }, h("h2", {}, t("report.tabs.brief")), longText(brief, markdown));

@@ -1129,6 +1129,7 @@ const texts = {
     openCount: "{n} open",
     perSession: "Reviewers per session",
     due: "Due on (optional)",
+    choose: "Choose at least one reviewer.",
     noPeople: "Nobody can score yet. Add people to your organization first.",
     added: { one: "{n} session was assigned.", other: "{n} sessions were assigned." },
     nothing: "Nothing to assign: each session without a decision has enough reviewers.",

@@ -222,7 +222,7 @@ def test_the_board_has_a_column_for_each_criterion_and_a_view_of_disagreements(
     board = open_board(open_console, team, assessment)
     assert board.names() == ["Sue Single", "Dan Disputed", "Ann Agreed"]
     assert board.cell("Dan", "Quality") == "3"
-    assert board.cell("Dan", "Reviewers") == "2 2 apart, to discuss"
+    assert board.cell("Dan", "Reviewers") == "2 2 apart to discuss"
     assert board.cell("Ann", "Reviewers") == "2 agree"
     board.show("Disagreement")
     board.wait_for_names(["Dan Disputed"])
