@@ -132,7 +132,7 @@ class Board {
       x: () => focusedRow(this.table)?.querySelector(".select input")?.click(),
       "/": () => this.filterForm.elements.q.focus(),
       "?": () => this.showKeys(),
-      e: () => row()?.sessionId && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() })?.catch(toastError),
+      e: () => row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() })?.catch(toastError),
     };
     onKeys(actions, this.signal);
   }
