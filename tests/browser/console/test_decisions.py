@@ -107,7 +107,8 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
         ("rejected", "No tests."),
     ]
     visit.page.keyboard.press("Escape")
-    visit.page.wait_for_function("calls === 1")
+    visit.page.wait_for_function("() => calls === 1")
+    assert visit.shows("2 decisions have been saved.")
 
 
 def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, team, assessment, select):
