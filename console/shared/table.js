@@ -50,6 +50,8 @@ export function showRows(element, changes = {}) {
   parts.byId.clear();
   parts.shown = rows;
   fillBody(parts, rows.map((row) => bodyRow(row, state, parts)));
+  const all = parts.head.querySelector(".select input");
+  if (all) all.checked = rows.length > 0 && rows.every((row) => state.selection.selected.has(state.rowId(row)));
   showCount(element, rows.length);
 }
 

@@ -166,6 +166,10 @@ def test_all_rows_are_selected_at_once(open_console, team, assessment, cohort):
     assert board.page.locator("tbody tr.selected").count() == 13
     everyone.uncheck()
     assert board.page.locator("tbody :checked").count() == 0
+    everyone.check()
+    board.show("Not started")
+    board.wait_for_names(["Zoe Late"])
+    assert board.page.locator("table :checked").count() == 0
 
 
 def test_plots_mark_the_selected_candidates(open_console, team, assessment, cohort):
