@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { isChanged } from "../shared/findings.js";
-import { loadMoments, momentItems } from "../session/moments.js";
+import { momentItems } from "../session/moments.js";
 import { candidateName } from "../shared/names.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -18,7 +18,7 @@ export async function show(main, { sessionId }, { signal, setTitle }) {
   const title = h("h1", { tabindex: "-1" }, t("guide.title"));
   fill(main, h("div", { class: "page-head no-print" }, title, h("div", { class: "actions" }, back, button)), guide);
   const get = (part) => api.get(`/v1/sessions/${sessionId}${part}`, { signal });
-  const load = () => Promise.all([get(""), get("/integrity"), loadMoments(sessionId, signal)]);
+  const load = () => Promise.all([get(""), get("/integrity"), get("/moments")]);
   const questions = (moment) => h("ul", { class: "questions" }, moment.questions.map((text) => h("li", {}, text)));
   await renderAsync(guide, load, ([session, { findings }, { version, moments }]) => [
     h("p", { class: "company" }, t("guide.title"), " · ", untrusted(session.assessmentTitle), " · ", formatDay(session.redeemedAt)),

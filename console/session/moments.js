@@ -1,6 +1,5 @@
 // A session's moments: points worth asking about in an interview.
 
-import * as api from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
 import { renderAsync } from "../shared/states.js";
@@ -8,13 +7,11 @@ import { t } from "../shared/texts.js";
 import { clockFormat } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
-export const loadMoments = (sessionId, signal) => api.get(`/v1/sessions/${sessionId}/moments`, { signal });
-
 /** Build the list of moments, which loads itself, with a link to the interview guide. */
-export function momentsList(sessionId, { signal }) {
+export function momentsList({ session, moments: load }) {
   const place = h("div");
-  const guide = h("a", { href: `#/sessions/${sessionId}/guide` }, t("guide.title"));
-  renderAsync(place, () => loadMoments(sessionId, signal), ({ moments }) => [momentItems(sessionId, moments), moments.length > 0 && guide]);
+  const guide = h("a", { href: `#/sessions/${session.id}/guide` }, t("guide.title"));
+  renderAsync(place, load, ({ moments }) => [momentItems(session.id, moments), moments.length > 0 && guide]);
   return place;
 }
 

@@ -45,17 +45,18 @@ export async function show(main, { sessionId }, context) {
   await renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
-/** Create loaders for data that several tabs share. Slow requests wait for the events. */
+/** Create loaders for data that several parts of the page share. A slow request waits for another one. */
 function createSources(sessionId, signal) {
   const path = `/v1/sessions/${sessionId}`;
   const events = once(() => loadEvents(sessionId, { signal }));
-  const afterEvents = (name) =>
+  const after = (load, name) =>
     once(() =>
-      events()
+      load()
         .catch(() => {})
         .then(() => api.get(`${path}/${name}`, { signal })),
     );
-  return { path, events, analytics: afterEvents("analytics"), integrity: afterEvents("integrity") };
+  const integrity = after(events, "integrity");
+  return { path, events, integrity, analytics: after(events, "analytics"), moments: after(integrity, "moments") };
 }
 
 function page(session, sources, { signal, query, setTitle, can, me, go }) {

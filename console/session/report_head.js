@@ -75,7 +75,7 @@ function verdict(report, can) {
         cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report, alert))),
         cell(t("decisions.title"), loadMark(integrity, true), decision(report, can)),
       ),
-      !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(session.id, { signal })),
+      !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(report)),
     ),
   ];
 }
@@ -203,7 +203,8 @@ function duration({ status, metrics }, marked) {
 }
 
 /** Load links to the previous and next candidates, in the board's order or, without one, by start time. */
-async function loadSiblings(nav, { session, signal }) {
+async function loadSiblings(nav, report) {
+  const { session, signal } = report;
   const query = { assessmentId: session.assessmentId };
   const byStart = async () => (await api.all("/v1/sessions", "sessions", { query, signal }).catch(() => [])).map(({ id }) => id);
   const order = boardOrder(session.assessmentId);
@@ -212,8 +213,10 @@ async function loadSiblings(nav, { session, signal }) {
   if (at < 0 || all.length < 2) return;
   const link = (other, text, symbol) => {
     const label = { "aria-label": text, title: text };
+    // Keeps the scorecard open.
+    const onclick = ({ currentTarget }) => (currentTarget.href = `#${report.address.replace(session.id, other)}`);
     return other
-      ? h("a", { class: "secondary", href: `#/sessions/${other}`, ...label }, symbol)
+      ? h("a", { class: "secondary", href: `#/sessions/${other}`, onclick, ...label }, symbol)
       : h("span", { class: "secondary off", "aria-hidden": "true" }, symbol);
   };
   fill(

@@ -31,7 +31,7 @@ def test_the_list_shows_funnel_and_tasks_and_hides_forbidden_actions(site, open_
     assert texts == ["3 invited", "1 started", "1 completed", "0 reviewed", "0 hired"]
     assert row.locator(".waiting li").all_inner_texts() == ["1 without a team score", "1 email failed"]
     requests = [url for url in visit.requests if "/v1/" in url]
-    assert len(requests) == 3, requests
+    assert len(requests) == 4, requests
     assert visit.is_clean()
     visit = open_console(add_person(team, "Olga", "observer"), width=390)
     visit.page.locator(".assessment-row").wait_for()

@@ -72,7 +72,7 @@ def test_notes_are_added_and_deleted(open_console, team, bob, sessions):
     check(visit)
     visit.page.get_by_role("button", name="Delete the note by Bob").click()
     visit.page.get_by_text("She explained it well.").wait_for(state="detached")
-    assert visit.page.evaluate("document.activeElement.textContent") == "Notes"
+    visit.page.locator("h2:focus", has_text="Notes").wait_for()
     assert visit.is_clean()
 
 
