@@ -141,7 +141,7 @@ class IntegrityFindings(Schema):
     checked_at = Timestamp("Time of the latest integrity check.")
 
 
-class InviteState(Schema):
+class ResultInvite(Schema):
     """The latest invitation's state."""
 
     state = Choice(INVITE_STATES, "As in `GET /v1/candidates`.", example="sent")
@@ -160,7 +160,7 @@ class Result(Schema):
     blind = Flag("True if names are hidden from people who have not scored the session.", example=False)
     status = Choice(STATUSES, "Candidate's status.", example="completed")
     expires_at = Timestamp("Time when the key expires unless redeemed.")
-    invite = Nested(InviteState, "The latest invitation.", null=True)
+    invite = Nested(ResultInvite, "The latest invitation.", null=True)
     erasure_requested_at = Timestamp("Time when the candidate requested erasure.", null=True)
     redeemed_at = Timestamp("Time when the session started.", null=True)
     completed_at = Timestamp("Time when the candidate completed; null for an expired session.", null=True)

@@ -153,9 +153,16 @@ class Board {
 
   /** Load rows and counts, at first only the rest of the rows. */
   async load() {
-    const isFirst = Boolean(this.firstPages);
-    const counts = isFirst || this.loadCounts().then((views) => { this.counts = views; this.showViews(); });
-    await Promise.all([counts, this.loadRows()]).catch((error) => this.showFailure(error));
+    try {
+      if (!this.firstPages) {
+        // The text for an empty view depends on them.
+        this.counts = await this.loadCounts();
+        this.showViews();
+      }
+      await this.loadRows();
+    } catch (error) {
+      this.showFailure(error);
+    }
   }
 
   showViews() {
