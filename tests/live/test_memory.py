@@ -188,7 +188,7 @@ def test_long_names_in_a_bundle_use_little_memory(service, reviewer, candidate):
     assert candidate.submit(upload, file.getvalue())["verified"]
     path = f"/v1/sessions/{candidate.session_id}/bundle/files"
     for listing in run_concurrently([lambda: reviewer.get(path)] * WEB_THREADS):
-        assert listing["problem"] == "The bundle's file names are too long to list all of them."
+        assert listing["problem"] == "The archive's file names are too long to list all of them."
         assert len(listing["files"]) > 1_000
     assert service.peak_mib() < MAX_MIB
 

@@ -95,7 +95,11 @@ def candidates(environ: dict[str, Any]) -> Response:
     rows = fetch(statements.CANDIDATES, reviewer_parameters(environ) | {"limit": limit, "offset": offset})
     if not rows:
         return UNAUTHORIZED
-    keys = [format_key(row) | {"assessmentTitle": row[25]} for row in rows[:limit] if row[0]]
+    keys = [
+        format_key(row) | {"assessmentTitle": row[25], "decisionFindingReason": row[27]}
+        for row in rows[:limit]
+        if row[0]
+    ]
     last = rows[limit - 1] if len(rows) > limit else None
     page = {"next": last and str(Cursor(last[11], UUID(str(last[0])))), "total": rows[0][26]}
     return Response(200, {"candidates": keys, **page, "limit": limit, "offset": offset})
@@ -109,7 +113,7 @@ def format_key(row: Any) -> dict[str, Any]:
         "redeemedAt": format_timestamp(row[9]), "completedAt": format_timestamp(row[10]),
         "createdAt": format_timestamp(row[11]), "erasureRequestedAt": format_timestamp(row[16]),
         "externalId": row[17], "metadata": row[18] or {}, "decision": row[19], "decisionReason": row[20],
-        "decidedAt": format_timestamp(row[21]),
+        "decisionFindingReason": None, "decidedAt": format_timestamp(row[21]),
         "decidedBy": row[22] and {"id": row[22], "name": row[23], "kind": "serviceAccount"},
         "updatedAt": format_timestamp(row[24]), "invite": {"state": row[12], **invite} if row[12] else None,
     }  # fmt: skip

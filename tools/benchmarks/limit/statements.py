@@ -47,7 +47,8 @@ CANDIDATES = f"""
            k.candidate_email, k.candidate_name, s.id, k.expires_at, s.created_at, s.completed_at, k.created_at,
            d.state, d.attempts, d.last_error, d.sent_at, k.erasure_requested_at, k.external_id,
            k.metadata, k.decision, k.decision_reason, k.decided_at, t.id, t.name,
-           GREATEST(k.created_at, s.created_at, k.updated_at, s.updated_at), a.title, total.keys
+           GREATEST(k.created_at, s.created_at, k.updated_at, s.updated_at), a.title, total.keys,
+           k.decision_finding_reason
     FROM reviewer CROSS JOIN total
     LEFT JOIN (page
         JOIN candidate_keys k ON k.id = page.id
