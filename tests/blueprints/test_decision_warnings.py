@@ -1,4 +1,4 @@
-"""What speaks against a hiring decision, without what R49 hides."""
+"""Warnings about a hiring decision, without hidden scores (R49)."""
 
 import pytest
 from callers import Caller
