@@ -68,12 +68,11 @@ class Score(ProtectedModel, ErasedWithSession):
         """Submit several scores in one transaction. Raises like `submit`, but Invalid for an unknown criterion."""
         with db.atomic():
             session.lock_unless_erased()
-            # The batch can complete the scoring, which reveals the others' scores.
-            shared = {"seen_version": seen_version, "independent": _is_independent(session, reviewer)}
+            # Before the batch, which can complete the scoring and so reveal the others' scores.
+            is_independent = _is_independent(session, reviewer)
             for number, score in enumerate(scores):
-                values = shared | score
                 try:
-                    cls.submit(session, values.pop("criterion"), reviewer, **values)
+                    cls._add(session, reviewer, is_independent, seen_version=seen_version, **score)
                 except NotFound:
                     raise invalid(
                         ["scores", number, "criterion"], "No such criterion in the rubric."
@@ -84,6 +83,7 @@ class Score(ProtectedModel, ErasedWithSession):
                         for detail in error.details or ()
                     ]
                     raise Invalid(details=details) from None
+            cls._finish(session, reviewer)
 
     @classmethod
     def submit(
@@ -92,48 +92,63 @@ class Score(ProtectedModel, ErasedWithSession):
         criterion_key: str,
         reviewer: ApiToken,
         reason: str | None = None,
-        seen_version: int | None = None,
-        seen_score: Any = None,
-        independent: bool | None = None,
-        **columns: Any,
+        **values: Any,
     ) -> "Score":
         """Score a criterion of the rubric's current version. Submitting the latest score again is idempotent.
 
-        seen_version -- the rubric version that the reviewer saw. Raises RubricChanged if it is outdated
-        seen_score -- the id of the reviewer's latest score that they saw. Raises ScoreChanged if it is outdated
-        independent -- by default, whether the reviewer can see no other reviewer's score of the session
-        columns -- value, comment and evidence
+        values -- `value`, `comment` and `evidence`;
+            `seen_version`, the rubric version that the reviewer saw: raises RubricChanged if it is outdated;
+            `seen_score`, the id of the reviewer's latest score that they saw: raises ScoreChanged if it is outdated
 
         Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or an
         event that is not in the session.
         """
         with db.atomic():
             session.lock_unless_erased()
-            version = current_version(session)
-            if seen_version not in (None, version.number):
-                raise RubricChanged()
-            criteria = (*version.criteria, RECOMMENDATION)
-            criterion = next((row for row in criteria if row["key"] == criterion_key), None)
-            if criterion is None:
-                raise NotFound()
-            lowest, highest = scoring.value_range(criterion)
-            if not lowest <= columns["value"] <= highest:
-                raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
-            _require_events(session, columns["evidence"])
-            columns |= {"rubric_version": version}
-            latest = cls._latest(session, criterion_key, reviewer)
-            if seen_score is not None and (latest is None or latest.id != seen_score):
-                raise ScoreChanged()
-            if latest and all(getattr(latest, name) == value for name, value in columns.items()):
-                return latest
-            if independent is None:
-                independent = _is_independent(session, reviewer)
-            columns |= {"reviewer": reviewer, "reason": reason, "independent": independent}
-            score = cls.create(session=session, criterion=criterion_key, **columns)
-            _store_total(session)
-            CompletedScoring.record(session, version, reviewer)
-            score._publish("score.updated")
+            is_independent = _is_independent(session, reviewer)
+            score = cls._add(session, reviewer, is_independent, criterion_key, reason=reason, **values)
+            cls._finish(session, reviewer)
         return score
+
+    @classmethod
+    def _add(
+        cls,
+        session: Session,
+        reviewer: ApiToken,
+        is_independent: bool,
+        criterion: str,
+        reason: str | None = None,
+        seen_version: int | None = None,
+        seen_score: Any = None,
+        **columns: Any,
+    ) -> "Score":
+        """Add a score to a locked session, unless it is the latest again; `_finish` follows."""
+        version = current_version(session)
+        if seen_version not in (None, version.number):
+            raise RubricChanged()
+        found = next((row for row in (*version.criteria, RECOMMENDATION) if row["key"] == criterion), None)
+        if found is None:
+            raise NotFound()
+        lowest, highest = scoring.value_range(found)
+        if not lowest <= columns["value"] <= highest:
+            raise invalid("value", f"Must be from {lowest} to {highest}, the scale of this criterion.")
+        _require_events(session, columns["evidence"])
+        columns |= {"rubric_version": version}
+        latest = cls._latest(session, criterion, reviewer)
+        if seen_score is not None and (latest is None or latest.id != seen_score):
+            raise ScoreChanged()
+        if latest and all(getattr(latest, name) == value for name, value in columns.items()):
+            return latest
+        columns |= {"reviewer": reviewer, "reason": reason, "independent": is_independent}
+        score = cls.create(session=session, criterion=criterion, **columns)
+        score._publish("score.updated")
+        return score
+
+    @classmethod
+    def _finish(cls, session: Session, reviewer: ApiToken) -> None:
+        """Store what follows from a locked session's new scores."""
+        _store_total(session)
+        CompletedScoring.record(session, current_version(session), reviewer)
 
     @classmethod
     def withdraw(
