@@ -16,6 +16,7 @@ from rules.result_cursors import VALUE_CHECKS, ResultCursor
 from rules.rows import row_id
 from rules.statistics.cohorts import METRICS
 from rules.statistics.fairness import DECISIONS
+from rules.statistics.scoring import RECOMMENDATION
 
 BATCH_SIZE = 2000
 STATUSES = ("pending", "active", "completed", "expired", "hired")
@@ -70,10 +71,9 @@ SORTS = {
     "scoreSpread": Sort("s.score_spread"),
     "decision": _position("k.decision", DECISIONS),
 }
-_SCORED_BY_USER = "SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id"
-_SCORED_BY_TOKEN = """
+_SCORED_BY_TOKEN = f"""
     SELECT 1 FROM scores x WHERE x.session_id = s.id AND x.reviewer_id = :token_id AND x.withdrawn_at IS NULL
-      AND x.criterion <> 'recommendation'
+      AND x.criterion <> '{RECOMMENDATION["key"]}'
 """
 _IS_CLOSED = "s.closed_at IS NOT NULL"
 _IS_UNDECIDED = "k.decision = 'undecided' AND k.erased_at IS NULL"
@@ -227,7 +227,7 @@ class ResultList:
         return f"CASE WHEN {sql.SCORES_VISIBLE} THEN {value} END" if is_restricted else value
 
     def _view(self, name: str) -> str:
-        scoring = _SCORED_BY_USER if self.viewer.user_id else _SCORED_BY_TOKEN
+        scoring = sql.SCORED_BY_USER if self.viewer.user_id else _SCORED_BY_TOKEN
         return VIEWS[name].format(scoring=scoring, has_disagreement=self._visible("s.has_disagreement"))
 
     @property

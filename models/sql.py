@@ -192,9 +192,10 @@ HIDDEN_KEYS = f"SELECT k.id FROM candidate_keys k WHERE k.id {{ids}} AND {HIDDEN
 # True if other reviewers' scores of session `s` of key `k` are visible to the user (R49, models/visibility.py). A
 # decision that was undone keeps `decided_at`.
 
-SCORES_VISIBLE = """(
+SCORED_BY_USER = "SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id"
+SCORES_VISIBLE = f"""(
         k.decided_at IS NOT NULL
-        OR EXISTS (SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = :user_id)
+        OR EXISTS ({SCORED_BY_USER})
         OR EXISTS (
             SELECT 1 FROM score_reveals v WHERE v.assessment_id = s.assessment_id AND v.user_id = :user_id
               AND (v.session_id IS NULL OR v.session_id = s.id)

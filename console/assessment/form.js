@@ -39,12 +39,11 @@ async function load(assessmentId, templateId, signal) {
 }
 
 async function loadAssessment(assessmentId, signal) {
-  const [response, { sessions }] = await Promise.all([
-    api.request("GET", `/v1/assessments/${assessmentId}`, { signal }),
+  const [{ assessment, etag }, { sessions }] = await Promise.all([
+    api.getWithEtag(`/v1/assessments/${assessmentId}`, { signal }),
     api.get("/v1/sessions", { query: { assessmentId, limit: 1 }, signal }),
   ]);
-  const { assessment } = await api.read(() => response.json(), signal);
-  return { assessment, etag: response.headers.get("ETag"), hasStarted: sessions.length > 0 };
+  return { assessment, etag, hasStarted: sessions.length > 0 };
 }
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {

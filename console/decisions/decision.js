@@ -79,10 +79,7 @@ async function put(entry, decision) {
 }
 
 /** Load a candidate, with the ETag that prevents overwriting a later change. */
-export async function loadCandidate(id) {
-  const response = await api.request("GET", `/v1/candidates/${id}`);
-  return { candidate: (await api.read(() => response.json())).candidate, etag: response.headers.get("ETag") };
-}
+export const loadCandidate = (id) => api.getWithEtag(`/v1/candidates/${id}`);
 
 /** Load a candidate with the scores that suggest a reason. The entry's `element` has the fields for the reasons. */
 async function load(row, blind, me) {

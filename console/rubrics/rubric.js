@@ -21,9 +21,7 @@ export async function show(main, { rubricId }, context) {
 }
 
 async function load(rubricId, signal) {
-  if (!rubricId) return {};
-  const response = await api.request("GET", `/v1/rubrics/${rubricId}`, { signal });
-  return { ...(await api.read(() => response.json(), signal)), etag: response.headers.get("ETag") };
+  return rubricId ? api.getWithEtag(`/v1/rubrics/${rubricId}`, { signal }) : {};
 }
 
 function rubricForm(rubric, etag, { can, go }) {

@@ -34,6 +34,12 @@ export function get(path, { query, signal } = {}) {
   return WHOLE_SESSION.test(path) ? limitReads(send) : send();
 }
 
+/** Get a response body with its `etag`, for a change with `If-Match`. */
+export async function getWithEtag(path, { signal } = {}) {
+  const response = await request("GET", path, { signal });
+  return { ...(await read(() => response.json(), signal)), etag: response.headers.get("ETag") };
+}
+
 let running = 0;
 const waiting = [];
 

@@ -27,7 +27,7 @@ class TaskCheck(ProtectedModel):
     )
 
     tests_id: Any
-    # The check's test runs, and those of the submissions that it defines the tests of; a Peewee query.
+    # The check's test runs, and the runs on submissions with its tests; a Peewee query.
     testrun_set: Any
     organization = peewee.ForeignKeyField(Organization)
     owner_id = peewee.UUIDField(index=True)
