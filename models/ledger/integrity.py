@@ -63,7 +63,7 @@ def collect_findings(session: Session) -> list[Finding]:
         session = Session.get_by_id(session.id)
         has_signing_key = bool(SigningKey.of(session))
         has_channels = Event.select().where(Event.session == session, Event.channel.is_null(False)).exists()
-        _check_recording(session, findings, has_signing_key or has_channels)
+        _check_recording(session, findings, has_signing_key, has_channels)
         _check_metrics(session, findings, has_signing_key)
     collected = findings.sorted_by_severity()
     if session.key.erased_at is not None:
@@ -78,12 +78,12 @@ def collect_findings(session: Session) -> list[Finding]:
     return collected
 
 
-def _check_recording(session: Session, findings: Findings, requires_signatures: bool) -> None:
+def _check_recording(session: Session, findings: Findings, has_signing_key: bool, has_channels: bool) -> None:
     """Compare a session's events and protected rows with the ledger."""
     scope = Scope(session.organization_id, session)
     for problem in (*check_rows(scope), *check_links(scope)):
         _add_problem(problem, findings)
-    check_events(scope, findings, requires_signatures)
+    check_events(scope, findings, has_signing_key, has_channels)
 
 
 def _add_problem(problem: Problem, findings: Findings) -> None:
@@ -106,7 +106,9 @@ def _add_problem(problem: Problem, findings: Findings) -> None:
 # Events
 
 
-def check_events(scope: Scope, findings: Findings, requires_signatures: bool = False) -> None:
+def check_events(
+    scope: Scope, findings: Findings, has_signing_key: bool = False, has_channels: bool = False
+) -> None:
     """Compare a session's stored events with the listed ones."""
     session = scope.session
     assert session is not None
@@ -119,7 +121,8 @@ def check_events(scope: Scope, findings: Findings, requires_signatures: bool = F
         findings.add("event_inserted", event_id)
     listed = _listed_events(scope, findings)
     key = CandidateKey.get_or_none(CandidateKey.id == session.key_id)
-    context = stored_events.Context(key.key if key else "", requires_signatures, keys.known())
+    candidate_key = key.key if key else ""
+    context = stored_events.Context(candidate_key, has_signing_key, has_channels, keys.known())
     columns = [getattr(Event, name) for name in stored_events.COLUMNS]
     events = Event.select(Event.seq, *columns).where(Event.session == session)
     for row in batches.read_wide(events, [Event.seq], Event.size):

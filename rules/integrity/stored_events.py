@@ -32,11 +32,13 @@ COLUMNS = (
 class Context(NamedTuple):
     """The values with which a session's events are compared.
 
-    requires_signatures -- whether the client registered a public key, or its events replace those of a channel
+    has_signing_key -- whether the client registered a public key
+    has_channels -- whether the client's events replace those of a channel
     """
 
     candidate_key: str
-    requires_signatures: bool
+    has_signing_key: bool
+    has_channels: bool
     keys: Keys
 
 
@@ -57,8 +59,9 @@ def inspect(row: Mapping[str, Any], context: Context, is_listed: bool) -> Iterat
     if differs and arrival not in ("event_changed", "column_changed"):
         yield "column_changed"
     # The service's own channels do not sign, and have the service's time.
-    if context.requires_signatures and isinstance(envelope, dict) and row["channel"] is None:
-        yield from _claims(row, envelope)
+    is_checked = (context.has_signing_key or context.has_channels) and row["channel"] is None
+    if is_checked and isinstance(envelope, dict):
+        yield from _claims(row, envelope, context.has_signing_key)
 
 
 def _has_other_columns(row: Mapping[str, Any], envelope: dict[str, Any]) -> bool:
@@ -118,10 +121,10 @@ def _matches_any(
     )
 
 
-def _claims(row: Mapping[str, Any], envelope: dict[str, Any]) -> Iterator[str]:
-    """Yield the codes of findings about a signing client's claims."""
+def _claims(row: Mapping[str, Any], envelope: dict[str, Any], has_signing_key: bool) -> Iterator[str]:
+    """Yield the codes of findings about a client's claims. The editor extension comes with a signing client."""
     is_from_editor = envelopes.is_from_editor(envelope) and envelope.get("kind") in EDITOR_KINDS
-    if row["verdict"] == event_signatures.UNSIGNED and not is_from_editor:
+    if row["verdict"] == event_signatures.UNSIGNED and not (is_from_editor and has_signing_key):
         yield "unsigned_event"
     # A late event does not count, so its time does not matter.
     if not row["late"] and abs(timestamp_from_ns(row["time_ns"]) - row["received_at"]) > ARRIVAL_TOLERANCE:

@@ -158,12 +158,13 @@ def test_unsigned_events_that_replace_a_recording_are_a_finding(reviewer, sessio
     record(session, "proxy", prompt(), command(exit_code=1))
     assert findings(reviewer, session) == {}
     at = (clock.fixed - datetime(2026, 4, 1, 9, tzinfo=UTC)).total_seconds()
-    for kind, data in (
-        ("prompt", {"text": "Fix the queue"}),
-        ("command", {"command": "make test", "exitCode": 0}),
+    for kind, source, data in (
+        ("prompt", "terminal", {"text": "Fix the queue"}),
+        ("command", {"channel": "ide-extension"}, {"command": "make test", "exitCode": 0}),
     ):
-        add_event(session, envelope(kind=kind, at=at, data=data))
-    assert findings(reviewer, session).keys() == {"unsigned_event"}
+        add_event(session, envelope(kind=kind, at=at, data=data, source=source))
+    counts = {code: count for code, (count, _) in findings(reviewer, session).items()}
+    assert counts == {"unsigned_event": 2}
 
 
 def test_malformed_fields_are_ignored(reviewer, session):
