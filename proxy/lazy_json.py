@@ -90,8 +90,7 @@ def _parse_large(value: Value, depth: int) -> Any:
         return {name: parse(child, depth - 1) for name, child in value.fields().items()}
     if value.starts_with(b"["):
         return [parse(child, depth - 1) for child in value.elements()]
-    start = _parse_truncated_string(value.text[value.start : value.start + MAX_BYTES])
-    return None if start is None else start + _truncation(value)
+    return _parse_truncated_string(value.text[value.start : value.start + MAX_BYTES]) + _truncation(value)
 
 
 def _truncation(value: Value) -> str:
@@ -100,9 +99,9 @@ def _truncation(value: Value) -> str:
         return truncation(sent)
 
 
-def _parse_truncated_string(text: bytes) -> str | None:
+def _parse_truncated_string(text: bytes) -> str:
     for split_bytes in range(_MAX_SPLIT_BYTES):
         with suppress(ValueError):
             start = json.loads(text[: len(text) - split_bytes] + b'"')
             return _HIGH_SURROGATE_AT_END.sub("", start)
-    return None
+    raise ValueError  # a number, or a string that is not UTF-8

@@ -233,7 +233,7 @@ PLANTED = {
             ),
             messages.assistant({"type": "thinking", "thinking": "w-thought", "signature": "x"}, "w-answer"),
             messages.assistant(messages.call("toolu_1", "w-name", path="w-argument")),
-            messages.user(messages.result("toolu_1", [messages.text("w-result"), IMAGE])),
+            messages.user({**messages.result("toolu_1", [messages.text("w-result"), IMAGE]), "title": "w-field"}),
             {"role": "user", "content": "w-latest"},
         ],
         [

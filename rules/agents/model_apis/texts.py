@@ -138,20 +138,21 @@ def part_texts(role: str, part: Any, kind: str) -> Iterator[Text]:
         kind = label(field(part, "type")) or kind
     if kind.endswith("tool_use"):
         yield _call(part)
-    elif kind == "tool_result":
+        return
+    if kind == "tool_result" and isinstance(part, dict):
         for content in _elements(part.get("content")):
             yield from part_texts("tool", content, TEXT)
-    else:
-        value = _copy_block(part)
-        if isinstance(value, dict):
-            value.pop("type", None)
-            for name in ("text", "refusal"):
-                if isinstance(value.get(name), str):
-                    yield from _split_reminders(role, value.pop(name), TEXT)
-            if len(value) == 1 and all(isinstance(single, str) for single in value.values()):
-                (value,) = value.values()
-        if _has_text(value):
-            yield Text(role, kind, value)
+        role, part = "tool", {**part, "content": None}
+    value = _copy_block(part)
+    if isinstance(value, dict):
+        value.pop("type", None)
+        for name in ("text", "refusal"):
+            if isinstance(value.get(name), str):
+                yield from _split_reminders(role, value.pop(name), TEXT)
+        if len(value) == 1 and all(isinstance(single, str) for single in value.values()):
+            (value,) = value.values()
+    if _has_text(value):
+        yield Text(role, kind, value)
 
 
 def _split_reminders(role: str, content: str, kind: str) -> Iterator[Text]:
