@@ -142,8 +142,9 @@ def list_submissions(session_id):
 def download_submission(session_id):
     """Download a session's submission
 
-    The submission that counts, as the candidate sent it. Clone a git bundle with `git clone submission.bundle`. The
-    content is untrusted: do not run it outside a sandbox.
+    The submission that counts, as the candidate sent it. In an empty repository, unpack a git bundle with
+    `git bundle unbundle submission.bundle`, and check out the final diff's `headCommit`. The content is untrusted: do
+    not run it outside a sandbox.
     """
     return _download("submission", _find_unchanged(session_id))
 

@@ -35,6 +35,7 @@ export function render({ submission, latest, bundles, verified, listing }, repor
         t("report.files.submission"),
         submissionDetails(submission),
         download(`${report.path}/submission`, t("report.files.downloadSubmission")),
+        submission.format === "git" && h("p", { class: "quiet" }, t("report.files.unbundle")),
         h("p", { class: "quiet" }, t("report.files.sandbox")),
       ),
     bundles.length > 0 &&

@@ -952,6 +952,7 @@ const texts = {
       list: "Files of the bundle",
       downloadSubmission: "Download the submission",
       downloadBundle: "Download the bundle",
+      unbundle: "To see the files of a git bundle, run “git bundle unbundle FILE” in an empty repository, then “git checkout” with the id that it prints for refs/proofstone/submission, or else HEAD. “git clone” does not show them.",
       sandbox: "The candidate wrote this code. Run it only in a sandbox.",
       received: "Received",
       submitted: "Submitted",

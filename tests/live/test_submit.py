@@ -62,6 +62,21 @@ def test_submit_sends_all_but_ignored_files_and_completes_the_session(machine, k
     assert (state["status"], state["submission"]["format"]) == ("completed", "git")
 
 
+def test_the_submitted_files_can_be_checked_out_of_the_bundle(machine, key, service, reviewer, tmp_path):
+    """As in docs/workspace.md#the-final-diff."""
+    machine.prepare(key)
+    (machine.workspace / "new.txt").write_text("new\n")
+    assert machine.submit().returncode == 0
+    session = f"/v1/sessions/{service.candidate(key).get('/v1/candidate/workspace')['sessionId']}"
+    (tmp_path / "work.bundle").write_bytes(reviewer.get(f"{session}/submission").text)
+    head = reviewer.get(f"{session}/final-diff")["submission"]["headCommit"]
+    git(tmp_path, "init", "submitted")
+    for command in (("bundle", "unbundle", "../work.bundle"), ("checkout", head)):
+        git(tmp_path / "submitted", *command)
+    assert (tmp_path / "submitted" / "new.txt").read_text() == "new\n"
+    assert (tmp_path / "submitted" / "orders.py").read_text() == "print(1)\n"
+
+
 def test_submit_sends_a_change_of_equal_size_in_the_same_second(machine, key):
     machine.prepare(key)
     file, index = machine.workspace / "orders.py", machine.workspace / ".git/index"
