@@ -87,6 +87,18 @@ class _Base(NamedTuple):
     content: bytes | Entry | None
 
 
+class _Delta(NamedTuple):
+    """A delta, and the kind and content of its base. Many deltas can share a large content.
+
+    offset -- of the delta's entry in the pack
+    """
+
+    kind: int
+    content: Any
+    offset: int
+    delta: bytes | None
+
+
 class Objects:
     """A bundle's objects by hexadecimal id.
 
@@ -102,8 +114,10 @@ class Objects:
         self._deltas: defaultdict[Any, list[tuple[int, bytes | None]]] = defaultdict(list)
         self._pack = Pack(file)
         bases = [base for entry, chunks in self._pack.entries() if (base := self._add(entry, chunks))]
-        while bases:
-            bases += self._resolve(bases.pop())
+        for base in bases:
+            pending = self._deltas_of(base)
+            while pending:
+                pending += self._deltas_of(self._resolve(*pending.pop()))
         if self._deltas:
             raise Unreadable(DAMAGED)
 
@@ -127,24 +141,23 @@ class Objects:
         if self._bytes_left < 0:
             raise Unreadable("The objects in the bundle are larger than 200 MiB in total.")
 
-    def _resolve(self, base: _Base) -> Iterator[_Base]:
-        """Store the objects that deltas of this base produce."""
+    def _deltas_of(self, base: _Base) -> list[_Delta]:
         deltas = [*self._deltas.pop(base.offset, ()), *self._deltas.pop(base.name, ())]
-        content = None if isinstance(base.content, Entry) else base.content
-        if deltas and isinstance(base.content, Entry):
-            content = b"".join(self._pack.read(base.content))
-        for offset, delta in deltas:
-            if content is None or delta is None or (size := result_size(delta)) > MAX_NAMED_BYTES:
-                self._require_file(base.kind)
-                self._has_unnamed = True
-                yield _Base(offset, None, base.kind, None)
-                continue
-            result = apply_delta(content, delta)
-            if size <= MAX_OBJECT_BYTES:
-                name = self._store(base.kind, result)
-            else:
-                name = self._store_size(base.kind, size, iter([result]))
-            yield _Base(offset, name, base.kind, result)
+        content = base.content
+        if deltas and isinstance(content, Entry):
+            content = b"".join(self._pack.read(content))
+        return [_Delta(base.kind, content, *delta) for delta in deltas]
+
+    def _resolve(self, kind: int, content: Any, offset: int, delta: bytes | None) -> _Base:
+        """Store the object that a delta produces. Its content stays in memory until its own deltas are resolved."""
+        if content is None or delta is None or (size := result_size(delta)) > MAX_NAMED_BYTES:
+            self._require_file(kind)
+            self._has_unnamed = True
+            return _Base(offset, None, kind, None)
+        result = apply_delta(content, delta)
+        is_shown = size <= MAX_OBJECT_BYTES
+        name = self._store(kind, result) if is_shown else self._store_size(kind, size, iter([result]))
+        return _Base(offset, name, kind, result)
 
     def _store(self, kind: int, content: bytes) -> str:
         name = sha1(TYPE_NAMES[kind] + b" %d\0" % len(content) + content).hexdigest()

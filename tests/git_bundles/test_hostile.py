@@ -180,6 +180,21 @@ def test_a_large_file_does_not_hide_small_ones(tmp_path):
 
 
 @pytest.mark.slow
+def test_many_versions_of_a_large_file_do_not_hide_small_ones(tmp_path):
+    pack, large = Pack(), bytes(MAX_OBJECT_BYTES + 1)
+    first = pack.add_object(BLOB, large)
+    copy = b"\xf0\xff\xff\xff" + b"\xf7\xff\xff\xff" + (len(large) - 0xFFFFFF).to_bytes(3, "little")
+    entries = [("100644", b"small", pack.add_object(BLOB, b"pasted\n"))]
+    for number in range(30):
+        end = bytes([number])
+        pack.add(REF_DELTA, varint(len(large)) + varint(len(large) + 1) + copy + b"\1" + end, base=first)
+        entries.append(("100644", b"large%d" % number, object_name(BLOB, large + end)))
+    *versions, small = read(bundle_of_tree(pack, pack.add_tree(*entries)), tmp_path)[1:]
+    assert [file["size"] for file in versions] == [len(large) + 1] * 30
+    assert (small["path"], small["linesAdded"]) == ("small", 1)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_bundle_is_read_or_rejected(seed, tmp_path):
     chance = random.Random(seed)
