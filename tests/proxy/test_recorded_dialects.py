@@ -215,6 +215,13 @@ def test_an_invented_history_before_known_turns_is_recorded_and_reported(
 CHARACTERS = "iVBORw0KGgo" * 20
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": CHARACTERS}}
 LONG = "argument " * 100
+
+
+def custom_call(call_id, prefix):
+    custom = {"name": f"{prefix}-custom", "input": f"{prefix}-input"}
+    return {"id": call_id, "type": "custom", "custom": custom}
+
+
 PLANTED = {
     MESSAGES: (
         {
@@ -281,12 +288,16 @@ PLANTED = {
                 {"type": "text", "text": "data:image/w-text"},
                 {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{CHARACTERS}"}},
             ]},
-            completions.assistant("w-answer", completions.call("call_1", "w-name", path="w-argument")),
+            completions.assistant(
+                "w-answer", completions.call("call_1", "w-name", path="w-argument"), custom_call("call_0", "w")
+            ),
             completions.result("call_1", "w-result"),
             completions.user("w-latest"),
         ],
         [
-            completions.assistant("r-answer", completions.call("call_2", "bash", command=LONG))
+            completions.assistant(
+                "r-answer", completions.call("call_2", "bash", command=LONG), custom_call("call_4", "r")
+            )
             | {"reasoning_content": "r-thought", "refusal": "r-refusal"},
             completions.assistant("r-choice", completions.call("call_3", "bash", command=f"ls {LONG}")),
         ],

@@ -77,9 +77,11 @@ class Response(anthropic_messages.Response):
         return last if text(field(call, "id")) else max(last - 1, 0)
 
     def _add_call(self, index: int, call: Any) -> None:
-        call_id, name = text(field(call, "id")), text(field(call, "function", "name"))
-        block: JsonObject = {"type": "tool_use", "id": call_id, "name": name or "", "input": {}}
-        self._append(index + 1, block, "partial_json", field(call, "function", "arguments"))
+        call_id, content = text(field(call, "id")), _call_content(call)
+        name = text(field(content, "name")) or ""
+        block: JsonObject = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._append(index + 1, block, "partial_json", field(content, "arguments"))
+        self._append(index + 1, block, "input", field(content, "input"))
 
     def _append(self, index: int, block: JsonObject, name: str, part: Any) -> None:
         """Append a part to a block, creating the block if needed."""
@@ -101,7 +103,14 @@ def _message(message: Any) -> JsonObject:
 
 def _calls(message: Any) -> Iterator[JsonObject]:
     for call in as_list(field(message, "tool_calls")):
-        function = field(call, "function")
-        arguments = event_data.parse_arguments(text(field(function, "arguments")) or "")
-        name = text(field(function, "name")) or ""
+        content = _call_content(call)
+        arguments = text(field(content, "input"))
+        if arguments is None:
+            arguments = event_data.parse_arguments(text(field(content, "arguments")) or "")
+        name = text(field(content, "name")) or ""
         yield {"type": "tool_use", "id": field(call, "id"), "name": name, "input": arguments}
+
+
+def _call_content(call: Any) -> Any:
+    """Return the name and the input of a function's or a custom tool's call."""
+    return field(call, "function") or field(call, "custom")

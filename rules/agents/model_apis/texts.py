@@ -169,13 +169,14 @@ def _call(call: Any) -> Text:
     value = _copy_block(call)
     if not isinstance(value, dict):
         return Text("assistant", CALL, value, call_id)
-    if isinstance(function := value.get("function"), dict):
-        value = value | {"function": None} | function
+    for wrapper in ("function", "custom"):
+        if isinstance(content := value.get(wrapper), dict):
+            value = value | {wrapper: None} | content
     if isinstance(arguments := value.pop("arguments", None), str):
         arguments = _flatten_deep(parse_arguments(arguments))
     fields = {"name": None, "input": arguments} | value
-    content = {name: child for name, child in fields.items() if child and name not in ("type", "status")}
-    return Text("assistant", CALL, content, call_id)
+    parts = {name: child for name, child in fields.items() if child and name not in ("type", "status")}
+    return Text("assistant", CALL, parts, call_id)
 
 
 def _elements(value: Any) -> Sequence[Any]:

@@ -3,7 +3,8 @@
 import pytest
 
 from rules.agents.model_apis.chat_completions import DONE
-from tests.rules.agents.completions import call_delta, call_start, chunk, request, response, user
+from rules.agents.model_apis.texts import message_texts
+from tests.rules.agents.completions import assistant, call_delta, call_start, chunk, request, response, user
 from tests.rules.agents.messages import USAGE
 
 
@@ -27,6 +28,18 @@ def test_streamed_response_includes_text_usage_and_calls():
     assert [(event.data["toolUseId"], event.data["inputPreview"]) for event in intents] == [
         ("call_1", '{"command": "ls"}'),
         ("call_2", '{"filePath": "/shop/a.py"}'),
+    ]
+
+
+def test_streamed_calls_of_custom_tools_are_known_in_the_history():
+    content = ({"name": "answer", "input": ""}, {"input": "It "}, {"input": "works."})
+    start, *rest = ({"index": 0, "custom": part} for part in content)
+    sent = response(*(chunk(tool_calls=[part]) for part in (start | {"id": "call_1"}, *rest)))
+    _, intent = sent.events(request(user("Answer.")), USAGE)
+    assert (intent.data["toolName"], intent.data["inputPreview"]) == ("answer", "It works.")
+    repeated = {"id": "call_1", "type": "custom", "custom": {"name": "answer", "input": "It works."}}
+    assert [text.keys for text in sent.texts()] == [
+        text.keys for text in message_texts(assistant(None, repeated))
     ]
 
 
