@@ -212,9 +212,9 @@ class Recorder:
         strings, contexts = _strings(events), {}
         calls = {event.data.get("toolUseId") for event in events} - {None}
         for text in self._response.texts():
-            is_known = text.key in self._keys or text.call_id in calls
-            if content := "" if is_known else text.without(strings):
-                contexts[text.key] = text.event(content, text.keys)
+            new = text.beyond_intent if text.call_id in calls else text
+            if text.key not in self._keys and new and (content := new.without(strings)):
+                contexts[text.key] = new.event(content, text.keys)
             self._keys |= text.keys
         for raw in self._unreadable:
             data = {"role": "assistant", "type": "unreadable", "text": raw}

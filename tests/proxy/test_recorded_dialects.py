@@ -274,6 +274,9 @@ PLANTED = {
             responses_items.assistant("r-answer"),
             {"type": "compaction", "summary": "r-compaction", "encrypted_content": "x"},
             responses_items.call("call_2", "bash", command=LONG),
+            {"type": "computer_call", "call_id": "call_3", "actions": [{"type": "type", "text": "r-typed"}]},
+            {"type": "code_interpreter_call", "id": "ci_1", "code": "r-code", "outputs": [{"logs": "r-logs"}]},
+            {"type": "image_generation_call", "id": "ig_1", "result": CHARACTERS, "revised_prompt": "r-revised"},
         ],
     ),
     CHAT_COMPLETIONS: (

@@ -32,6 +32,8 @@ _IMAGES = frozenset({"image_url", "url"})
 # Fields that contain blocks. The fields of all others, such as a call's arguments, are kept as they are.
 _BLOCKS = frozenset({"citations", "content", "file", "function", "image_url", "output", "source", "summary"})
 _MAX_DEPTH = 32
+# Fields of a call that its `tool_intent` contains.
+_INTENT = frozenset({"name", "namespace", "server_label", "input", "action", "operation", "queries", "code"})
 _ROLES = frozenset({"user", "assistant", "system", "developer", "tool"})
 _REMINDER = re.compile(r"(<system-reminder>.*?(?:</system-reminder>|\Z))", re.S)
 # A shorter string is not cut from a longer text that contains it.
@@ -62,6 +64,12 @@ class Text(NamedTuple):
     @property
     def keys(self) -> set[str]:
         return {self.key} if self.call_id is None else {self.key, digest("call", self.call_id)}
+
+    @property
+    def beyond_intent(self) -> "Text | None":
+        """The fields of a call that its `tool_intent` does not contain, or None."""
+        rest = {name: child for name, child in self.value.items() if name not in _INTENT}
+        return self._replace(value=rest) if _has_text(rest) else None
 
     def event(self, content: str, new_keys: Set[str], *, is_history: bool = False) -> RecordedEvent:
         """Build the text's event. Agents can change the arguments of a known call.
@@ -204,6 +212,8 @@ def _copy_block(value: Any, depth: int = _MAX_DEPTH) -> Any:
 
 def _is_opaque(name: str, content: str, block: dict[str, Any]) -> bool:
     """Return whether a block's field is an image, or data that only the provider can read."""
+    if name == "result":
+        return block.get("type") == "image_generation_call"
     if name == "data":
         return block.get("type") == "redacted_thinking" or str(block.get("media_type")).startswith("image/")
     return name in _OPAQUE or (name in _IMAGES and content.startswith("data:image/"))
