@@ -1,6 +1,7 @@
 """A service on each database with a scripted provider, and a recording of each scenario."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ UNPROXIED = {
     "codex_unproxied": partial(codex.headless, **WITH_OWN_MODEL),
     "opencode_unproxied": opencode.with_own_model,
 }
+FOLDER = Path(__file__).parent
 # Agents are slow, and their requests do not depend on the database.
 ON_SQLITE = {"claude_workspace", "terminal_workspace", "codex_workspace", "messages", *UNPROXIED}
 
@@ -39,6 +41,9 @@ def pytest_collection_modifyitems(items):
         scenario = parameters.get("recording") or parameters.get("unproxied")
         if scenario and (parameters["database_url"] == "sqlite") != (scenario in ON_SQLITE):
             items.remove(item)
+        elif item.path.parent == FOLDER and "database_url" in parameters:
+            # One process plays a database's scenarios, because its tests share their recordings.
+            item.add_marker(pytest.mark.xdist_group(f"agents on {parameters['database_url']}"))
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
