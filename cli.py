@@ -33,7 +33,7 @@ from models import (
 from models.deliveries import outbox
 from models.ledger import audit, checkpoints, epochs, numbering
 from models.sessions.submissions import reading
-from ops import admin, backup, cohort_table, doctor, ledger, session_import
+from ops import admin, backup, doctor, ledger, session_import
 from ops.commands import Field, Group, one_message
 from rules import plans, roles
 from rules.ledger import checkpoints as archived_checkpoints
@@ -249,7 +249,6 @@ def import_sessions(
         invalid = importer.import_files(files, bar.update)
     if importer.assessment:
         click.echo(f"{importer.assessment.title} ({importer.assessment.id})")
-        click.echo("\n".join(cohort_table.build_table(importer.assessment)))
     if invalid:
         raise click.ClickException("Not imported:\n" + "\n".join(invalid))
 

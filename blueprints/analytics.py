@@ -2,10 +2,9 @@
 
 from access import audit, auth, caller, concurrency
 from blueprints import Blueprint, find
-from models import ApiToken, ModelUsage, Session, cohorts, overview, progress, sessions, visibility
+from models import ApiToken, ModelUsage, Session, cohorts, overview, progress, sessions
 from models.sessions import timeline
-from rules.statistics.cohorts import METRICS
-from schemas.analytics import Analytics, Overview, OverviewQuery, Progress, TopCandidates, TopQuery
+from schemas.analytics import Analytics, Overview, OverviewQuery, Progress
 from schemas.cohort_stats import CohortStatistics
 
 blp = Blueprint("Analytics", __name__, description="Metrics of candidates' work.")
@@ -84,21 +83,3 @@ def get_progress():
     """
     sessions.close_all_due(organization_id=caller.organization_id)
     return {"assessments": progress.by_assessment(caller)}
-
-
-@blp.get("/analytics/top-candidates")
-@auth.required(ApiToken)
-@blp.arguments(TopQuery, location="query")
-@blp.response(200, TopCandidates)
-def get_top_candidates(query):
-    """List candidates sorted by a metric
-
-    There is no overall score, and most metrics have no preferred direction; see `direction`. Sessions without a value
-    are omitted.
-    """
-    sessions.close_all_due(organization_id=caller.organization_id)
-    metric = next(metric for metric in METRICS if metric.name == query["metric"])
-    order = query.get("order") or ("asc" if metric.lower_is_better else "desc")
-    candidates = overview.top(caller.organization, metric, order, query["limit"], query.get("assessment_id"))
-    candidates = visibility.redact_rows(caller, candidates, "candidate_id")
-    return {"metric": metric.name, "order": order, "direction": metric.direction, "candidates": candidates}

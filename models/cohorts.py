@@ -1,6 +1,5 @@
 """An assessment's cohort statistics, and its sessions' percentiles (R19 to R22)."""
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -8,9 +7,7 @@ import orjson
 
 from errors import NotFound
 from models import sql
-from models.assessments import Assessment
-from models.base import Query, is_postgres
-from models.keys import CandidateKey
+from models.base import is_postgres
 from models.sessions import Session
 from rules.statistics.cohorts import (
     METRICS,
@@ -157,13 +154,6 @@ def _statement(array: str, is_integer: str) -> str:
     return _STATEMENT.format(columns=", ".join(columns), session=_SESSION.text)
 
 
-def select_sessions(assessment: Assessment) -> Query:
-    """Select the cohort's sessions with their keys, oldest first."""
-    query = Session.select(Session, CandidateKey).join(CandidateKey)
-    query = query.where(Session.assessment == assessment, Session.closed_at.is_null(False))
-    return query.order_by(Session.created_at, Session.id)
-
-
 def statistics(assessment_id: Any) -> dict[str, Any] | None:
     """Return the cohort's averages and distributions; None if no session is closed."""
     cohort = Cohort.of(assessment_id)
@@ -193,15 +183,3 @@ def comparison(assessment_id: Any, session_id: Any) -> dict[str, Any] | None:
         distribution.metric.field: distribution.percentile for distribution in cohort.distributions
     }
     return response | {"percentiles": percentiles}
-
-
-def percentiles(cohort: Sequence[Session]) -> dict[Any, dict[str, float | None]]:
-    """Return the percentiles of a cohort's sessions, by session id and metric field."""
-    by_session: dict[Any, dict[str, float | None]] = {session.id: {} for session in cohort}
-    for metric in METRICS:
-        by_id = {session.id: getattr(session, metric.field) for session in cohort}
-        values = sorted(value for value in by_id.values() if value is not None)
-        for session_id, value in by_id.items():
-            beaten = 0 if value is None else beaten_and_equal(values, value, metric)[0]
-            by_session[session_id][metric.field] = percentile(beaten, len(values), value is not None)
-    return by_session

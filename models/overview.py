@@ -1,4 +1,4 @@
-"""An organization's sessions: list, funnel with medians, and ranking by a metric."""
+"""An organization's sessions: list, and funnel with medians."""
 
 from collections import defaultdict
 from typing import Any
@@ -11,7 +11,7 @@ from models.base import Query, clock, utc_month
 from models.keys import CandidateKey
 from models.orgs import Organization
 from models.sessions import Session
-from rules.statistics.cohorts import METRICS, Metric, api_value, percentile, quartiles
+from rules.statistics.cohorts import METRICS, quartiles
 
 FUNNEL = ("invited", "redeemed", "completed", "reviewed", "hired")
 # The aliases that `sql.STATUS` expects.
@@ -67,44 +67,12 @@ def overview(organization: Organization, assessment_id: Any = None) -> dict[str,
     }
 
 
-def top(
-    organization: Organization, metric: Metric, order: str, limit: int, assessment_id: Any = None
-) -> list[dict[str, Any]]:
-    """Return the closed sessions with the lowest (`asc`) or highest (`desc`) values, and their percentiles (R20)."""
-    column = getattr(S, metric.field)
-    best_last = column.desc() if metric.lower_is_better else column.asc()
-    rank = peewee.fn.RANK().over(partition_by=[S.assessment], order_by=[best_last])
-    n = peewee.fn.COUNT(S.id).over(partition_by=[S.assessment])
-    query = _closed_sessions(organization, assessment_id).where(column.is_null(False))
-    query = query.select(
-        S.id.alias("session_id"),
-        S.key.alias("candidate_id"),
-        S.assessment.alias("assessment_id"),
-        S.completed_at,
-        *(A.title.alias("assessment_title"), K.external_id, K.candidate_name, K.candidate_email),
-        _status().alias("status"),
-        *(column.alias("value"), rank.alias("rank"), n.alias("n")),
-    )
-    by_value = column.asc() if order == "asc" else column.desc()
-    rows: Any = list(query.order_by(by_value, S.created_at, S.id).limit(limit).dicts())
-    for row in rows:
-        row["value"] = api_value(row["value"], metric)
-        row["percentile"] = percentile(row["rank"] - 1, row["n"], True)
-    return rows
-
-
 def _status() -> Any:
     return sql.node(sql.STATUS, now=clock.now())
 
 
 def _with_key_and_assessment(query: Query) -> Query:
     return query.join(K, on=(K.id == S.key)).join(A, on=(A.id == S.assessment))
-
-
-def _closed_sessions(organization: Organization, assessment_id: Any) -> Query:
-    query = _with_key_and_assessment(S.select())
-    query = query.where(S.organization == organization, S.closed_at.is_null(False), A.deleted_at.is_null())
-    return query if assessment_id is None else query.where(S.assessment == assessment_id)
 
 
 def funnel_counts(organization: Organization, assessment_id: Any = None) -> list[dict[str, Any]]:
@@ -139,7 +107,9 @@ def _metric_values(organization: Organization, assessment_id: Any) -> list[dict[
     """Return the assessment, month and METRICS of each closed session."""
     columns = (S.assessment.alias("assessment_id"), A.title.alias("assessment_title"))
     columns += (utc_month(K.created_at).alias("month"), *(getattr(S, metric.field) for metric in METRICS))
-    return list(_closed_sessions(organization, assessment_id).select(*columns).dicts())
+    query = _with_key_and_assessment(S.select(*columns))
+    query = query.where(S.organization == organization, S.closed_at.is_null(False), A.deleted_at.is_null())
+    return list((query if assessment_id is None else query.where(S.assessment == assessment_id)).dicts())
 
 
 def _group(rows: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:

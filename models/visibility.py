@@ -68,10 +68,10 @@ def without_identity(row: dict[str, Any]) -> dict[str, Any]:
     return row | _NO_IDENTITY | ({"last_error": None} if "last_error" in row else {})
 
 
-def redact_rows(viewer: Any, rows: list[dict[str, Any]], id_name: str = "key_id") -> list[dict[str, Any]]:
-    """Remove hidden identities from rows; `id_name` is the column with the key's id."""
-    hidden = hidden_candidates(viewer, [row[id_name] for row in rows])
-    return [without_identity(row) if row_id(row[id_name]) in hidden else row for row in rows]
+def redact_rows(viewer: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Remove hidden identities from rows with `key_id`."""
+    hidden = hidden_candidates(viewer, [row["key_id"] for row in rows])
+    return [without_identity(row) if row_id(row["key_id"]) in hidden else row for row in rows]
 
 
 def redact_candidates(viewer: Any, rows: list[Any]) -> list[Any]:

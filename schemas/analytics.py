@@ -1,16 +1,12 @@
 """Analytics for one session, and for an organization's sessions."""
 
 from rules.metrics import commands, phases, segments
-from rules.statistics.cohorts import DIRECTIONS, METRICS
 from schemas import common
 from schemas.base import Schema
-from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, Number, Raw, String
-from schemas.keys import SESSION_STATUSES
-from schemas.queries import Filter, Limit
-from schemas.timestamps import EventTime, Timestamp
+from schemas.fields import Choice, Dollars, Flag, Id, Integer, ListOf, Nested, Number, String
+from schemas.queries import Filter
+from schemas.timestamps import EventTime
 
-ORDERS = ("asc", "desc")
-METRIC_NAMES = [metric.name for metric in METRICS]
 MAX_PAUSE_MS = phases.MAX_PAUSE_MS
 MAX_BREAK_MS = segments.MAX_GAP_MINUTES * 60_000
 
@@ -237,41 +233,3 @@ class Progress(Schema):
     """Progress across all assessments."""
 
     assessments = ListOf(AssessmentProgress, "Assessments with candidates, oldest first.")
-
-
-class TopQuery(Filter):
-    """Metric and filter."""
-
-    metric = Choice(METRIC_NAMES, "Metric to sort by.", required=True)
-    order = Choice(ORDERS, "Order by value. The default is `asc` for `commandFailRate`, otherwise `desc`.")
-    limit = Limit(10)
-    assessment_id = Id("Only candidates for this assessment.")
-
-
-class TopCandidate(Schema):
-    """A candidate's value for the selected metric."""
-
-    session_id = Id("Session id.")
-    candidate_id = Id("Candidate key id.")
-    external_id = common.EXTERNAL_ID
-    candidate_name = common.CANDIDATE_NAME
-    candidate_email = common.CANDIDATE_EMAIL
-    assessment_id = Id("Assessment id.")
-    assessment_title = common.ASSESSMENT_TITLE
-    status = Choice(SESSION_STATUSES, "Candidate's status.", example="completed")
-    completed_at = Timestamp("Time when the candidate completed.", null=True)
-    value = Raw("number", "Metric value. Times are in ms, ratios have three decimals.", example=1.25)
-    percentile = Number(
-        "Share of other sessions with a lower value (`commandFailRate`: a higher value); null without other sessions.",
-        example=0.909,
-        null=True,
-    )
-
-
-class TopCandidates(Schema):
-    """Closed sessions sorted by one metric. Sessions without a value are left out."""
-
-    metric = Choice(METRIC_NAMES, "Sort metric.", example="verifyIntensity")
-    order = Choice(ORDERS, "Sort order.", example="desc")
-    direction = Choice(DIRECTIONS, "Preferred direction of values.", example="higher_is_better")
-    candidates = ListOf(TopCandidate, "Candidates.")

@@ -88,7 +88,6 @@ WITH_NAME = {
     "GET /v1/sessions",
     "GET /v1/sessions/<session_id>",
     "GET /v1/sessions/<session_id>/export",
-    "GET /v1/analytics/top-candidates",
     "GET /v1/webhooks/<webhook_id>/deliveries",
 }
 WITH_KEY = {

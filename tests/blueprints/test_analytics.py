@@ -17,10 +17,9 @@ from factories import (
 )
 from response_checks import body_of, error_paths
 
-from models import sessions
 from rules.statistics.cohorts import METRICS
 
-OVERVIEW, TOP = "/v1/analytics/overview", "/v1/analytics/top-candidates"
+OVERVIEW = "/v1/analytics/overview"
 PROGRESS = "/v1/analytics/progress"
 NO_MEDIANS = dict.fromkeys(metric.name for metric in METRICS)
 
@@ -309,88 +308,3 @@ def test_decided_candidate_is_not_waiting(reviewer, scored):
     assert reviewer.put(path, {"decision": "rejected"}).status_code == 200
     assert waiting(reviewer) == (0, 0, 0)
     assert progress(reviewer)[0]["funnel"] == funnel(1, 1, 1, 1, 0)
-
-
-# Top candidates
-
-
-def top(reviewer, metric="promptCount", **query):
-    return get(reviewer, TOP, metric=metric, **query)["candidates"]
-
-
-def column(candidates, name="candidateName"):
-    return [candidate[name] for candidate in candidates]
-
-
-def complete_session(assessment, name, *events):
-    session = make_session(make_key(assessment, name=name))
-    for event in events:
-        add_event(session, event)
-    sessions.complete(session)
-    return session
-
-
-def test_candidates_are_ranked_by_the_requested_metric(clock, reviewer, organization, assessment):
-    session = complete_session(assessment, "four", *prompts(4))
-    complete_session(make_assessment(organization), "nine", *prompts(9))
-    complete_session(assessment, "two", *prompts(2))
-    ranked = top(reviewer)
-    assert column(ranked) == ["nine", "four", "two"]
-    assert column(ranked, "percentile") == [None, 1.0, 0.0]
-    assert ranked[1] == {
-        "sessionId": str(session.id),
-        "candidateId": str(session.key_id),
-        "externalId": None,
-        "candidateName": "four",
-        "candidateEmail": "alice@example.com",
-        "assessmentId": str(assessment.id),
-        "assessmentTitle": "Backend API Challenge",
-        "status": "completed",
-        "completedAt": "2026-04-01T09:00:00.000Z",
-        "value": 4,
-        "percentile": 1.0,
-    }
-
-
-@pytest.mark.parametrize(
-    ("metric", "order", "names", "direction"),
-    [
-        ("commandFailRate", None, "012", "lower_is_better"),
-        ("commandFailRate", "desc", "210", "lower_is_better"),
-        ("promptCount", None, "210", "neither"),
-        ("promptCount", "asc", "012", "neither"),
-    ],
-)
-def test_candidates_are_sorted_in_the_requested_order(reviewer, assessment, metric, order, names, direction):
-    for number in range(3):
-        commands = [command(at, "ls", int(at < number)) for at in range(4)]
-        complete_session(assessment, str(number), *commands, *prompts(number))
-    ranked = get(reviewer, TOP, metric=metric, **({"order": order} if order else {}))
-    assert "".join(column(ranked["candidates"])) == names
-    assert (ranked["order"], ranked["direction"]) == ("asc" if names == "012" else "desc", direction)
-    for candidate in ranked["candidates"]:
-        cohort = get(reviewer, f"/v1/sessions/{candidate['sessionId']}/cohort-stats")["cohortStats"]
-        assert candidate["percentile"] == cohort["percentiles"][metric]
-    assert error_paths(reviewer.get(TOP, metric=metric, order="best")) == [["order"]]
-
-
-def test_top_candidates_can_be_limited_and_filtered(reviewer, organization, assessment):
-    for count in (3, 2, 1):
-        complete_session(assessment, str(count), *prompts(count))
-    complete_session(make_assessment(organization), "elsewhere", *prompts(9))
-    assert column(top(reviewer, limit=2, assessmentId=assessment.id)) == ["3", "2"]
-    assert column(top(reviewer, limit=0)) == ["elsewhere"]
-
-
-def test_metric_must_be_known(reviewer):
-    assert error_paths(reviewer.get(TOP)) == error_paths(reviewer.get(TOP, metric="score")) == [["metric"]]
-
-
-def test_only_closed_sessions_with_a_value_are_ranked(reviewer, neighbour, assessment):
-    complete_session(make_assessment(neighbour.row.organization), "other_org", *prompts(2))
-    complete_session(assessment, "no change", *prompts(2))
-    make_session(make_key(assessment, name="open"))
-    assert top(reviewer, "firstChangeLatencyMs") == []
-    assert column(top(reviewer)) == ["no change"]
-    assessment.soft_delete()
-    assert top(reviewer) == []

@@ -118,7 +118,7 @@ def failing_import(flask):
     return lambda *arguments: flask("sessions", "import", *arguments, fails=True)
 
 
-def test_recordings_become_completed_sessions_in_a_cohort_table(flask, organization, recording):
+def test_recordings_become_completed_sessions(flask, organization, recording):
     short = recording("short", event("prompt", 0), event("prompt", 60))
     long = recording("long", event("session_start", 0), event("file_diff", 3600), event("x", 5))
     lines = flask("sessions", "import", short, long, "--title", "Last year's").splitlines()
@@ -128,11 +128,6 @@ def test_recordings_become_completed_sessions_in_a_cohort_table(flask, organizat
     assert [(row.key.candidate_name, row.event_count) for row in rows] == [("short", 2), ("long", 3)]
     assert all(row.completed_at and row.assessment == assessment for row in rows)
     assert CandidateList(organization.id, None).count() == 2
-    titles, first, second, average = (re.split(r" {2,}", line) for line in lines[-4:])
-    assert "prompts" in titles
-    assert first[:5] == ["short", "1 m 00 s", "0.000", "2", "1.000"]
-    assert second[:5] == ["long", "1 h 00 m", "1.000", "0", "0.000"]
-    assert average[:3] == ["2 sessions, average", "30 m 30 s", "1.0"]
 
 
 def test_lines_are_stored_verbatim_with_the_sessions_id(organization, recording):
