@@ -15,7 +15,9 @@ from web.access_log import current_id
 from web.unknown_names import known_fields
 
 
-def record_change(created: str | None = None, prepare: Callable | None = None) -> Callable:
+def record_change(
+    created: str | None = None, prepare: Callable | None = None, subject: str | None = None
+) -> Callable:
     """Run the view in a transaction that also records its change.
 
     Apply it directly above the function, because the body must be read before the transaction starts.
@@ -23,6 +25,7 @@ def record_change(created: str | None = None, prepare: Callable | None = None) -
     created -- name of the result's field that contains the new row
     prepare -- called with the view's arguments before the transaction, for slow work; the view receives its result as
         `prepared`
+    subject -- name of the path's id that identifies the changed row; by default the last one
     """
 
     def decorate(view: Callable) -> Callable:
@@ -31,8 +34,8 @@ def record_change(created: str | None = None, prepare: Callable | None = None) -
             prepared = {"prepared": prepare(*args, **kwargs)} if prepare else {}
             with db.atomic():
                 result = view(*args, **kwargs, **prepared)
-                subject = _subject(created, result[created].id) if created else _path_subject(kwargs)
-                AuditEntry.create(organization=caller.organization_id, **_build_columns(view), **subject)
+                columns = _subject(created, result[created].id) if created else _path_subject(kwargs, subject)
+                AuditEntry.create(organization=caller.organization_id, **_build_columns(view), **columns)
             return result
 
         return wrapper
@@ -93,9 +96,11 @@ def request_origin() -> dict[str, Any]:
     return {"came_from": address, "request_id": current_id()}
 
 
-def _path_subject(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the object that the path's last id identifies."""
-    ids = {name: value for name, value in kwargs.items() if isinstance(value, uuid.UUID)}
+def _path_subject(kwargs: dict[str, Any], only: str | None = None) -> dict[str, Any]:
+    """Return the object that the path's last id identifies, or the id with the name `only`."""
+    ids = {
+        name: value for name, value in kwargs.items() if isinstance(value, uuid.UUID) and only in (name, None)
+    }
     if not ids:
         return {}
     name, row_id = ids.popitem()

@@ -30,7 +30,7 @@ def list_notes(query, session_id):
 @raises(Erased)
 @blp.arguments(NewNote)
 @blp.response(201, NoteResponse)
-@audit.record_change(created="note")
+@audit.record_change()
 def create_note(data, session_id):
     """Add a note
 
@@ -42,7 +42,7 @@ def create_note(data, session_id):
 @blp.delete("/sessions/<id:session_id>/notes/<id:note_id>")
 @auth.required(ApiToken, scope="write")
 @blp.response(200, DeletedNote)
-@audit.record_change()
+@audit.record_change(subject="session_id")
 def delete_note(session_id, note_id):
     """Delete a note
 

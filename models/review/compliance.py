@@ -11,6 +11,7 @@ from models.assessments import Assessment
 from models.keys import CandidateKey
 from models.ledger.audit import AuditEntry
 from models.orgs import ApiToken, User
+from models.review.assignments import Assignment
 from models.scores import Score
 from models.sessions import Consent, Session
 from models.tasks.runs import TestRun
@@ -76,10 +77,15 @@ def _inconsistencies(keys: list[Any], sessions: dict[Any, Any], viewer: Any) -> 
 
 
 def _access(assessment: Assessment) -> list[dict[str, Any]]:
-    """Count the audit entries about the assessment, its candidates, sessions and test runs, by actor and action."""
+    """Count the audit entries about the assessment and what belongs to it, by actor and action.
+
+    Entries about notes have the session as their subject, because a note can be deleted.
+    """
     sessions = Session.select(Session.id).where(Session.assessment == assessment)
     keys = CandidateKey.select(CandidateKey.id).where(CandidateKey.assessment == assessment)
-    subjects = keys + sessions + TestRun.select(TestRun.id).where(TestRun.session.in_(sessions))
+    subjects = keys + sessions
+    for table in (TestRun, Assignment):
+        subjects += table.select(table.id).where(table.session.in_(sessions))
     group = (AuditEntry.actor_kind, AuditEntry.actor_id, AuditEntry.action)
     name, last_at = peewee.fn.MAX(AuditEntry.actor_name), peewee.fn.MAX(AuditEntry.created_at)
     count = peewee.fn.COUNT(AuditEntry.id)

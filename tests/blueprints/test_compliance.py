@@ -73,6 +73,19 @@ def test_access_is_counted_by_actor_and_operation(app, organization, reviewer, a
     assert rows[0]["lastAt"]
 
 
+def test_access_includes_notes_and_assignments(app, organization, reviewer, assessment):
+    ann = Caller.person(app, make_person(organization, "admin", name="Ann"))
+    session = make_closed_session(assessment)
+    note = body_of(ann.post(f"/v1/sessions/{session.id}/notes", {"text": "Ask about it."}), 201)["note"]
+    body_of(ann.delete(f"/v1/sessions/{session.id}/notes/{note['id']}"))
+    person_ids = [str(make_person(organization).id)]
+    path = f"/v1/assessments/{assessment.id}/assignments"
+    (assignment,) = body_of(ann.post(path, {"personIds": person_ids}), 201)["assignments"]
+    body_of(ann.delete(f"/v1/assignments/{assignment['id']}"))
+    actions = {row["action"] for row in report(reviewer, assessment)["access"] if row["actorName"] == "Ann"}
+    assert actions == {"createNote", "deleteNote", "assignSessions", "removeAssignment"}
+
+
 def test_erasures_are_due_when_the_retention_period_ends(reviewer, organization, assessment):
     body_of(reviewer.patch("/v1/org/settings", {"retentionDays": 30}))
     make_closed_session(assessment)
