@@ -66,14 +66,16 @@ class Assignment(ProtectedModel):
     ) -> list[Any]:
         """Assign closed sessions without a decision evenly at random, and queue an email to each reviewer.
 
-        Returns the new ids. Raises NoRubric, and Invalid for a person who cannot score, another session, or more than
-        MAX_ASSIGNMENTS new assignments.
+        Returns the new ids. Raises NoRubric, and Invalid for a person who cannot score, another session, a due date in
+        the past, or more than MAX_ASSIGNMENTS new assignments.
 
         per_session -- reviewers of each session, including those who are assigned already or have scored it
         session_ids -- None for all such sessions
         """
         if assessment.rubric_id is None:
             raise NoRubric()
+        if due_at is not None and due_at <= clock.now():
+            raise invalid("dueAt", "Must be in the future.")
         with db.atomic():
             # Prevents concurrent assignments, and a concurrent deletion of a user.
             assessment.organization.lock()

@@ -65,6 +65,11 @@ def test_a_session_that_a_reviewer_has_scored_counts_as_assigned(app, reviewer, 
     assert (row["personName"], row["scored"]) == ("Ann", False)
 
 
+def test_the_due_date_must_be_in_the_future(reviewer, path, people):
+    body = {"personIds": ids(people), "dueAt": format_timestamp(clock.now() - timedelta(minutes=1))}
+    assert error_paths(reviewer.post(path, body)) == [["dueAt"]]
+
+
 def test_assignments_in_one_request_are_limited(reviewer, path, people, assessment, monkeypatch):
     monkeypatch.setattr("models.review.assignments.MAX_ASSIGNMENTS", 3)
     sessions = [make_closed_session(assessment) for _ in range(2)]
