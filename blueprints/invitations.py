@@ -40,8 +40,8 @@ def resend_invitation(candidate_id):
 def remind_candidate(candidate_id):
     """Remind a candidate
 
-    Queues a reminder, which replaces the automatic one before the current expiry. Only for keys that have neither
-    expired nor been redeemed. The delay and the limit of messages are the same as for an invitation.
+    Queues a reminder unless one is queued. It replaces the automatic one before the current expiry. Only for keys that
+    have neither expired nor been redeemed. The delay and the limit of messages are the same as for an invitation.
     """
     invitations.remind(find(CandidateKey, candidate_id), candidate_check(candidate_id))
     return candidate_response(candidate_id)

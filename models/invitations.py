@@ -15,6 +15,7 @@ from models import external_ids, hiring_decisions, visibility
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
+from models.deliveries.table import REMINDER
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session, update_time_limit
@@ -159,9 +160,15 @@ def _new_message(key: CandidateKey) -> dict[str, Any]:
 
 
 def remind(key: CandidateKey, check: Check) -> None:
-    """Send a reminder, which replaces the automatic one. Raises the errors of `invite`, and KeyRedeemed."""
+    """Send a reminder unless one is queued. It replaces the automatic one.
+
+    Raises the errors of `invite`, and KeyRedeemed.
+    """
     with _locked(key, check, with_messages=True) as locked:
         _require_pending(locked)
+        queued = Delivery.personal_rows(locked).where(Delivery.state == "queued")
+        if queued.where(Delivery.kind == REMINDER).exists():
+            return
         is_first = locked.reminded_at is None
         outbox.enqueue_reminder(locked, _new_message(locked), replacesAutomatic=is_first)
         locked.update_columns(reminded_at=locked.reminded_at or clock.now())
@@ -171,9 +178,7 @@ def cancel(delivery: Delivery) -> Delivery:
     """Cancel a queued message that no worker is sending. Raises NotQueued."""
     with db.atomic():
         outbox.cancel(delivery)
-        is_waiting = (Delivery.subject_id == delivery.subject_id) & (Delivery.state == "queued")
-        others = Delivery.select(Delivery.id).where(is_waiting, Delivery.kind == delivery.kind)
-        if delivery.data.get("replacesAutomatic") and not others.exists():
+        if delivery.data.get("replacesAutomatic"):
             CandidateKey.update(reminded_at=None).where(CandidateKey.id == delivery.subject_id).execute()
     return Delivery.get_by_id(delivery.id)
 
