@@ -125,6 +125,7 @@ CREATE TABLE users (
     email TEXT,
     address TEXT,
     role TEXT NOT NULL,
+    observer_until {timestamp},
     active {boolean} NOT NULL,
     invitation_id {uuid},
     updated_at {timestamp} NOT NULL,

@@ -64,11 +64,15 @@ class User(ProtectedModel):
     """A user with the role `admin`, `reviewer` or `observer` (rules/roles.py).
 
     `address` is the email's mailbox (rules/delivery/email_addresses.py). A deleted user is inactive and has no email;
-    scores and decisions still show the name. `invitation_id` is the invitation's delivery.
+    scores and decisions still show the name. `invitation_id` is the invitation's delivery. `observer_until` is the
+    time when the role stopped to be `observer`, which shows all scores (R49).
     """
 
     personal_data = None  # not a candidate
-    protected = ("organization", "name", "email", "address", "role", "active", "deleted_at", "created_at")
+    protected = (
+        *("organization", "name", "email", "address", "role", "observer_until", "active"),
+        *("deleted_at", "created_at"),
+    )
     kind = "person"
     # The invitation's Delivery; set by `users.visible_to`.
     invite: Any = None
@@ -78,6 +82,7 @@ class User(ProtectedModel):
     email = peewee.TextField(null=True)
     address = peewee.TextField(null=True)
     role = peewee.TextField()
+    observer_until = TimestampField(null=True)
     active = peewee.BooleanField(default=True)
     invitation_id = peewee.UUIDField(null=True)
     updated_at = TimestampField(default=clock.now)
@@ -266,7 +271,7 @@ class ApiToken(ProtectedModel, RecordsUse):
 
 _TOKEN = sql.Columns(ApiToken, "t", "id organization user name scope expires_at last_used_at")
 _ORGANIZATION = sql.Columns(Organization, "o")
-_USER = sql.Columns(User, "p", "id organization name email role active")
+_USER = sql.Columns(User, "p", "id organization name email role observer_until active")
 CALLER_COLUMNS = {"token": _TOKEN.text, "organization": _ORGANIZATION.text, "user": _USER.text}
 _API_TOKEN = sql.API_TOKEN.format(**CALLER_COLUMNS)
 

@@ -29,7 +29,8 @@ class Score(ProtectedModel, ErasedWithSession):
     A reviewer is a user, or a service account's token. A revision adds a row. A reviewer's latest score of a criterion
     in a version counts, unless it was withdrawn; the latest recommendation counts in all versions. `reason` explains a
     revision, `withdrawal_reason` a withdrawal. `evidence` contains references: an event's id, `diff:<path>:<line>`, or
-    `test:<name>`. `independent` is false if the reviewer could see another reviewer's score of the session (R49).
+    `test:<name>`. `independent` is false if the reviewer could see another reviewer's score of the session, also
+    earlier as an observer (R49).
     """
 
     personal_data = PersonalData("scores", None)
@@ -360,9 +361,13 @@ def _scored_version(history: list[Score]) -> RubricVersion | None:
 
 
 def _is_independent(session: Session, reviewer: ApiToken) -> bool:
-    """Return whether the reviewer can see no other reviewer's score of the session (R49)."""
-    has_others = any(score.reviewer.author.id != reviewer.author.id for score in Score.history(session))
-    return not has_others or bool(visibility.hidden_scores(reviewer, [session.id]))
+    """Return whether the reviewer could never see another reviewer's score of the session (R49)."""
+    history = Score.history(session)
+    others = [score for score in history if score.reviewer.author.id != reviewer.author.id]
+    if others and not visibility.hidden_scores(reviewer, [session.id]):
+        return False
+    seen_until = reviewer.user and reviewer.user.observer_until
+    return seen_until is None or all(score.created_at > seen_until for score in others)
 
 
 def _latest_scores(history: list[Score]) -> Iterator[Score]:

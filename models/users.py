@@ -88,6 +88,8 @@ def _update(user: User, values: dict[str, Any], reason: str = "changed") -> None
     if not (changes := user.changed_columns(values)):
         return
     was_admin = user.active and user.role == "admin"
+    if user.role == "observer" and "role" in changes:
+        changes["observer_until"] = clock.now()
     user.record_change(reason, **changes, updated_at=clock.now())
     if not user.active:
         SignIn.end_all_for_user(user)

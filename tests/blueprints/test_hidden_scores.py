@@ -10,7 +10,7 @@ from callers import Caller
 from factories import make_assessment, make_key, make_person, make_rubric, make_session, make_webhook
 from response_checks import body_of, error_of
 
-from models import AuditEntry, ScoreReveal, Session
+from models import AuditEntry, ScoreReveal, Session, User
 from models.webhooks.outbox import publish_new
 
 LEVELS = [{"value": value, "label": f"Level {value}"} for value in (1, 2, 3)]
@@ -253,3 +253,19 @@ def test_progress_counts_only_disagreements_that_the_person_can_see(people, cloc
 
     assert [count(caller) for caller in (ann, carol, reviewer)] == [1, 1, 1]
     assert count(bob) == 0
+
+
+def test_a_score_after_seeing_others_as_an_observer_is_not_independent(
+    app, organization, people, scored, assessment
+):
+    person = make_person(organization, "observer", name="Dan")
+    assert values(Caller.person(app, person), scored) == {"quality": [3], "tests": [3]}
+    admin = people[2]
+    body_of(admin.patch(f"/v1/org/people/{person.id}", {"role": "reviewer"}))
+    dan = Caller.person(app, User.get_by_id(person.id))
+    later = make_session(make_key(assessment))
+    put_scores(people[0], later, 2)
+    for session in (scored, later):
+        put_scores(dan, session, 1)
+        (score, *_) = scorecard(dan, session)["criteria"][0]["scores"]
+        assert score["independent"] is (session == later)
