@@ -414,18 +414,22 @@ CREATE TABLE candidate_keys (
 );
 CREATE UNIQUE INDEX candidatekey_key ON candidate_keys (key);
 CREATE INDEX candidatekey_assessment_id_created_at_id ON candidate_keys (assessment_id, created_at, id);
+-- Covering index for lists: an offset reads only the index.
 CREATE INDEX candidate_keys_in_order ON candidate_keys (organization_id, created_at, id, assessment_id, revoked_at);
 CREATE INDEX candidate_keys_of_address ON candidate_keys (address, assessment_id);
 CREATE INDEX candidate_keys_of_external_id
     ON candidate_keys (organization_id, external_id, assessment_id)
     WHERE external_id IS NOT NULL;
+-- For `updatedAfter`.
 CREATE INDEX candidate_keys_changed ON candidate_keys (organization_id, updated_at) WHERE updated_at IS NOT NULL;
+-- For models/todo.py.
 CREATE INDEX candidate_keys_undecided
     ON candidate_keys (organization_id, id)
     WHERE (decision = 'undecided') AND (erased_at IS NULL);
 CREATE INDEX candidate_keys_to_erase
     ON candidate_keys (organization_id, erasure_requested_at)
     WHERE (erasure_requested_at IS NOT NULL) AND (erased_at IS NULL);
+-- For due reminders.
 CREATE INDEX candidate_keys_to_remind ON candidate_keys (expires_at) WHERE reminded_at IS NULL;
 
 CREATE TABLE consents (
@@ -557,14 +561,20 @@ CREATE UNIQUE INDEX session_repository_token ON sessions (repository_token);
 CREATE INDEX sessions_tests_due ON sessions (id) WHERE tests_due;
 CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
 CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
+-- For closing due sessions.
 CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
+-- For `updatedAfter`.
 CREATE INDEX sessions_changed ON sessions (organization_id, updated_at) WHERE updated_at IS NOT NULL;
+-- Covering index for cohort statistics (models/cohorts.py).
 CREATE INDEX sessions_of_assessment
     ON sessions (assessment_id, closed_at, derivation_version, event_count, duration_ms, prompt_count, command_fail_rate, verify_intensity, manual_edit_ratio, first_change_latency_ms, tests_passed, known_exit_code_count, file_change_count, attributed_change_count);
+-- For `models.ledger.integrity.check_closed`.
 CREATE INDEX sessions_unchecked
     ON sessions (id)
     WHERE (closed_at IS NOT NULL) AND (checked_version < ledger_version);
+-- For `models.ledger.numbering.search_start`.
 CREATE INDEX sessions_listed ON sessions (listed_seq);
+-- For reviewers' to-do list (models/todo.py).
 CREATE INDEX sessions_disagreeing ON sessions (organization_id, created_at, id) WHERE has_disagreement;
 CREATE INDEX sessions_metrics_due ON sessions (id) WHERE metrics_due;
 
@@ -696,6 +706,7 @@ CREATE TABLE submissions (
 );
 CREATE UNIQUE INDEX submission_object_key ON submissions (object_key);
 CREATE INDEX submission_session_id_created_at_id ON submissions (session_id, created_at, id);
+-- For `reading.due`.
 CREATE INDEX submissions_due ON submissions (retry_at) WHERE retry_at IS NOT NULL;
 CREATE INDEX submissions_with_problem ON submissions (session_id) WHERE problem IS NOT NULL;
 
@@ -731,6 +742,7 @@ CREATE INDEX testrun_session_id ON test_runs (session_id);
 CREATE INDEX testrun_task_check_id ON test_runs (task_check_id);
 CREATE INDEX testrun_tests_id ON test_runs (tests_id);
 CREATE INDEX testrun_runner_token_id ON test_runs (runner_token_id);
+-- For `claim`.
 CREATE INDEX test_runs_due ON test_runs (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX test_runs_started ON test_runs (organization_id, started_at);
 
@@ -842,5 +854,7 @@ CREATE UNIQUE INDEX event_session_id_event_id ON events (session_id, event_id);
 CREATE INDEX event_session_id_seq ON events (session_id, seq);
 CREATE INDEX event_session_id_time_ns_seq ON events (session_id, time_ns, seq);
 CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time_ns, seq);
+-- For `verify_pending`.
 CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
+-- For events from channels (R36).
 CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;

@@ -84,9 +84,6 @@ class Assessment(ProtectedModel):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    class Meta:
-        indexes = ((("organization", "created_at", "id"), False),)
-
     @property
     def allowed_agents(self) -> list[str] | None:
         """The allowed agents, `claude` and `codex`. None allows both."""

@@ -136,7 +136,7 @@ def _concrete_subclasses(table: Any) -> Iterator[Any]:
 
 
 def add_index(name: str, *columns: Any, where: Any = None, conflict: type[ApiError] | None = None) -> None:
-    """Declare a named index, optionally partial or unique. Plain indexes belong in `Meta.indexes`.
+    """Declare a named index. Indexes that only make reads faster are declared in migrations.
 
     conflict -- the error for requests that violate the index; makes it unique
     """

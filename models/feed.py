@@ -9,7 +9,7 @@ import peewee
 
 from errors import CursorExpired, invalid
 from models import sql
-from models.base import Model, Query, add_index, clock, new_id
+from models.base import Model, Query, clock, new_id
 from models.numbering import Sequence, require_changes
 from models.orgs import ApiToken, Organization
 from rules.rows import row_id
@@ -89,9 +89,6 @@ class FeedEvent(Model):
     def public_data(self) -> dict[str, Any]:
         """The payload, with `externalId` for an event about a candidate."""
         return self.data | {"externalId": self.external_id} if self.candidate_id else self.data
-
-
-add_index("feed_events_not_numbered", FeedEvent.id, where=FeedEvent.position.is_null())
 
 
 class Feed(Sequence):

@@ -7,7 +7,7 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import PersonalData, Query, TimestampField, add_index, case_folded, clock
+from models.base import PersonalData, Query, TimestampField, case_folded, clock
 from models.ledger.protection import Owner, ProtectedModel
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, session_close
@@ -98,9 +98,6 @@ class CandidateKey(ProtectedModel):
     decided_by = peewee.ForeignKeyField(ApiToken, null=True, index=False)
     decision_finding_reason = peewee.TextField(null=True)
     updated_at = TimestampField(null=True)
-
-    class Meta:
-        indexes = ((("assessment", "created_at", "id"), False),)
 
     @property
     def owner(self) -> Owner:
@@ -214,38 +211,6 @@ class CandidateKey(ProtectedModel):
         columns |= {"revoked_at": key.revoked_at or now, "erased_at": now, "task_read_at": None}
         return key.record_change("erased", **columns)
 
-
-# Covering index for lists: an offset reads only the index.
-add_index(
-    "candidate_keys_in_order",
-    *(CandidateKey.organization, CandidateKey.created_at, CandidateKey.id),
-    *(CandidateKey.assessment, CandidateKey.revoked_at),
-)
-add_index("candidate_keys_of_address", CandidateKey.address, CandidateKey.assessment)
-add_index(
-    "candidate_keys_of_external_id",
-    *(CandidateKey.organization, CandidateKey.external_id, CandidateKey.assessment),
-    where=CandidateKey.external_id.is_null(False),
-)
-# For `updatedAfter`.
-add_index(
-    "candidate_keys_changed",
-    *(CandidateKey.organization, CandidateKey.updated_at),
-    where=CandidateKey.updated_at.is_null(False),
-)
-# For models/todo.py.
-add_index(
-    "candidate_keys_undecided",
-    *(CandidateKey.organization, CandidateKey.id),
-    where=(CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null(),
-)
-add_index(
-    "candidate_keys_to_erase",
-    *(CandidateKey.organization, CandidateKey.erasure_requested_at),
-    where=CandidateKey.erasure_requested_at.is_null(False) & CandidateKey.erased_at.is_null(),
-)
-# For due reminders.
-add_index("candidate_keys_to_remind", CandidateKey.expires_at, where=CandidateKey.reminded_at.is_null())
 
 _KEY_COLUMNS = (
     "id organization assessment key candidate_name candidate_email expires_at erasure_requested_at "

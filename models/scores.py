@@ -55,9 +55,6 @@ class Score(ProtectedModel, ErasedWithSession):
     withdrawal_reason = peewee.TextField(null=True)
     independent = peewee.BooleanField(default=True)
 
-    class Meta:
-        indexes = ((("session", "id"), False),)
-
     @classmethod
     def submit_all(
         cls,

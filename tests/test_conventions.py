@@ -331,6 +331,9 @@ def test_blueprints_are_registered():
 
 def test_models_match_migrations(app):
     difference = diff_models(models.db.obj, models.TABLES)
+    # Only migrations declare indexes that make reads faster.
+    undeclared = [index for index in difference.drop_indexes if index.unique]
+    difference = difference._replace(drop_indexes=undeclared)
     assert not difference, f"Add a migration, or correct the model: {difference}"
     for table in models.TABLES:
         for column in models.db.get_columns(table._meta.table_name):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import peewee
 
-from models.base import Query, add_index
+from models.base import Query
 from models.fields import UUIDField
 from models.ledger.listed import ListedModel
 from models.orgs import ApiToken, Organization
@@ -69,12 +69,6 @@ class AuditEntry(ListedModel):
     came_from = peewee.TextField(null=True)
     request_id = peewee.TextField(null=True)
 
-    class Meta:
-        indexes = (
-            (("organization", "created_at", "id"), False),
-            (("organization", "subject_id"), False),
-        )
-
     @classmethod
     def record(cls, organization_id: Any, action: str, actor: Actor, *subject: Any, **columns: Any) -> None:
         """Write an entry in the change's transaction; `subject` is the changed row's kind and id."""
@@ -96,10 +90,3 @@ class AuditEntry(ListedModel):
         if since is not None:
             entries = entries.where(cls.created_at >= since)
         return entries if until is None else entries.where(cls.created_at < until)
-
-
-add_index(
-    "audit_entries_unlisted",
-    *(AuditEntry.organization, AuditEntry.id),
-    where=AuditEntry.ledger_entry_id.is_null(),
-)

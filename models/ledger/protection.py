@@ -10,7 +10,7 @@ import peewee
 
 from errors import NotFound, UnknownLedgerKey
 from models import sql
-from models.base import BytesField, Model, Query, Table, add_index, clock, db, is_postgres, new_id
+from models.base import BytesField, Model, Query, Table, clock, db, is_postgres, new_id
 from models.fields import BigIntegerField, IntegerField, TextField, UUIDField
 from models.ledger import keys
 from rules.ledger import entries
@@ -46,7 +46,7 @@ class LedgerEntry(Table):
 
     class Meta:
         table_name = "ledger_entries"
-        indexes = ((("organization_id", "position"), True), (("subject", "version"), False))
+        indexes = ((("organization_id", "position"), True),)
 
     @property
     def entry(self) -> Entry:
@@ -77,18 +77,6 @@ class LedgerEntry(Table):
     def newest(cls, kind: str, subject: Any) -> Self | None:
         of_subject = cls.select().where(cls.subject == subject, cls.kind == kind)
         return of_subject.order_by(cls.version.desc()).first()
-
-
-add_index(
-    "ledger_entries_waiting",
-    *(LedgerEntry.organization_id, LedgerEntry.id),
-    where=LedgerEntry.position.is_null() & ~LedgerEntry.is_rejected,
-)
-add_index(
-    "ledger_entries_keys",
-    *(LedgerEntry.organization_id, LedgerEntry.position),
-    where=LedgerEntry.kind.in_((KEY, EPOCH)),
-)
 
 
 class Owner(NamedTuple):

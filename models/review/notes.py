@@ -21,9 +21,6 @@ class Note(Model, ErasedWithSession):
     author = peewee.ForeignKeyField(ApiToken)
     text = peewee.TextField()
 
-    class Meta:
-        indexes = ((("session", "id"), False),)
-
     @classmethod
     def of(cls, session: Session) -> Query:
         """Select a session's notes with their authors, oldest first."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from models import batches, sql
-from models.base import ErasedWithSession, PersonalData, Query, Table, TimestampField, add_index
+from models.base import ErasedWithSession, PersonalData, Query, Table, TimestampField
 from models.fields import BigIntegerField, IntegerField, TextField
 from models.ledger.protection import ProtectedModel
 from models.sessions.session import Session
@@ -140,12 +140,7 @@ class Event(Table, ErasedWithSession):
     envelope = TextField()
 
     class Meta:
-        indexes = (
-            (("session", "event_id"), True),
-            (("session", "seq"), False),
-            (("session", "time_ns", "seq"), False),
-            (("session", "kind", "time_ns", "seq"), False),
-        )
+        indexes = ((("session", "event_id"), True),)
 
     # The columns that `is_accepted` reads, and the size for reading in batches.
     SIGNED_COLUMNS = (
@@ -349,13 +344,3 @@ class CountedEvents:
             return []
         rows = sql.rows(sql.CHANNEL_EVENTS, session_id=self._session.id)
         return [ChannelEvent(*row) for row in rows]
-
-
-# For `verify_pending`.
-add_index("events_not_judged", Event.seq, where=Event.verdict.is_null())
-# For events from channels (R36).
-add_index(
-    "events_of_channels",
-    *(Event.session, Event.channel, Event.seq),
-    where=Event.channel.is_null(False),
-)

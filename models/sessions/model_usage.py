@@ -16,7 +16,6 @@ from models.base import (
     PersonalData,
     Query,
     TimestampField,
-    add_index,
     clock,
     db,
     is_postgres,
@@ -216,9 +215,6 @@ class ModelUsage(ListedModel):
         """Sum the cost of a session's completed calls."""
         total = cls.select(peewee.fn.SUM(cls.cost_nano_usd)).where(cls.session == session).scalar()
         return int(total or 0)
-
-
-add_index("model_usage_unlisted", ModelUsage.session, where=ModelUsage.ledger_entry_id.is_null())
 
 
 class ModelReservation(Model):

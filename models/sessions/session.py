@@ -13,7 +13,6 @@ from models.base import (
     PersonalData,
     Query,
     TimestampField,
-    add_index,
     clock,
     db,
     for_update,
@@ -172,9 +171,6 @@ class Session(ProtectedModel):
     hidden_run_id = peewee.UUIDField(null=True)
     updated_at = TimestampField(null=True)
 
-    class Meta:
-        indexes = ((("organization", "created_at", "id"), False),)
-
     @classmethod
     def visible_to(cls, caller: Any) -> Query:
         """Select the organization's sessions, without deleted assessments; for a candidate, their own session (R3)."""
@@ -303,38 +299,6 @@ class Session(ProtectedModel):
         columns = {"tests_note": None, "task_read_at": None, "further_metrics": further}
         session.record_change("erased", **columns, updated_at=clock.now())
         return 1
-
-
-# For closing due sessions.
-add_index("sessions_open", Session.closes_at, where=Session.closed_at.is_null())
-# For `updatedAfter`.
-add_index(
-    "sessions_changed",
-    *(Session.organization, Session.updated_at),
-    where=Session.updated_at.is_null(False),
-)
-# Covering index for cohort statistics (models/cohorts.py).
-add_index(
-    "sessions_of_assessment",
-    *(Session.assessment, Session.closed_at, Session.derivation_version, Session.event_count),
-    *(getattr(Session, name) for name in METRIC_COLUMNS),
-)
-# For `models.ledger.integrity.check_closed`.
-add_index(
-    "sessions_unchecked",
-    Session.id,
-    where=Session.closed_at.is_null(False) & (Session.checked_version < Session.ledger_version),
-)
-# For `models.ledger.numbering.search_start`.
-add_index("sessions_listed", Session.listed_seq)
-# For reviewers' to-do list (models/todo.py).
-add_index(
-    "sessions_disagreeing",
-    *(Session.organization, Session.created_at, Session.id),
-    where=Session.has_disagreement,
-)
-add_index("sessions_metrics_due", Session.id, where=Session.metrics_due)
-add_index("sessions_tests_due", Session.id, where=Session.tests_due)
 
 
 _ALL = sql.Columns(Session, "s")

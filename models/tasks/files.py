@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from errors import RepositoryHosted
-from models.base import Model, Query, TimestampField, add_index, clock, db
+from models.base import Model, Query, TimestampField, clock, db
 from models.deliveries import REMOVAL, Delivery, outbox
 from models.ledger.protection import ProtectedModel
 from models.orgs import Organization
@@ -129,9 +129,6 @@ class TaskFile(ProtectedModel):
             if not cls.select().where(cls.object_key == file.object_key).exists():
                 outbox.enqueue_removals(owner.organization_id, owner.id, [(file.object_key, file.created_at)])
         return retired
-
-
-add_index("task_files_of_owner", TaskFile.owner_id, TaskFile.kind)
 
 
 def columns_to_clear(owner: Any) -> dict[str, None]:

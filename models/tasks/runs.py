@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from models.base import ErasedWithSession, PersonalData, Query, TimestampField, add_index
+from models.base import ErasedWithSession, PersonalData, Query, TimestampField
 from models.ledger.protection import Owner, ProtectedModel
 from models.orgs import Organization
 from models.sessions import Session
@@ -120,11 +120,6 @@ class TestRun(ProtectedModel, ErasedWithSession):
         if session is not None:
             session.update_columns(hidden_run_id=None)
         return super().erase_personal_data(key, session)
-
-
-# For `claim`.
-add_index("test_runs_due", TestRun.due_at, where=TestRun.due_at.is_null(False))
-add_index("test_runs_started", TestRun.organization, TestRun.started_at)
 
 
 def update_shown(session: Session) -> None:

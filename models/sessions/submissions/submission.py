@@ -15,7 +15,6 @@ from models.base import (
     PersonalData,
     Query,
     TimestampField,
-    add_index,
     clock,
     db,
 )
@@ -96,9 +95,6 @@ class Submission(ProtectedModel, StoredObject):
     not_recorded_lines = peewee.IntegerField(null=True)
     matched_event_count = peewee.IntegerField(null=True)
     files_sha256 = peewee.TextField(null=True)
-
-    class Meta:
-        indexes = ((("session", "created_at", "id"), False),)
 
     @classmethod
     def unused(cls) -> Query:
@@ -281,11 +277,6 @@ class Submission(ProtectedModel, StoredObject):
         current = cls.current(session)
         if current and current.base_verified is False:
             yield Finding("base_unverified", count=1)
-
-
-add_index("submissions_with_problem", Submission.session, where=Submission.problem.is_null(False))
-# For `reading.due`.
-add_index("submissions_due", Submission.retry_at, where=Submission.retry_at.is_null(False))
 
 
 def store_ratio(session: Session, ratio: int | None) -> None:
