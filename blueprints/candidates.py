@@ -24,16 +24,7 @@ from models import (
 )
 from models.candidates import CandidateRow
 from rules.cursors import Cursor
-from schemas.candidates import (
-    CandidateFilter,
-    CandidateQuery,
-    CandidateResponse,
-    Candidates,
-    CandidateUpdate,
-    DecisionQuery,
-    DecisionWarnings,
-    NewDecision,
-)
+from schemas import candidates as schemas
 from schemas.keys import serialize_candidate
 
 blp = Blueprint("Candidates", __name__, description="Candidates across all assessments.")
@@ -51,8 +42,8 @@ CSV_COLUMNS = (
 @blp.get("/candidates")
 @auth.required(ApiToken)
 @reports_ignored_fields
-@blp.arguments(CandidateQuery, location="query")
-@blp.response(200, Candidates)
+@blp.arguments(schemas.CandidateQuery, location="query")
+@blp.response(200, schemas.Candidates)
 def list_candidates(query):
     """List candidates
 
@@ -69,7 +60,7 @@ def list_candidates(query):
 @blp.get("/candidates/<id:candidate_id>")
 @auth.required(ApiToken)
 @etags.with_etag
-@blp.response(200, CandidateResponse)
+@blp.response(200, schemas.CandidateResponse)
 @audit.record_read
 def get_candidate(candidate_id):
     """Get a candidate
@@ -81,7 +72,7 @@ def get_candidate(candidate_id):
 
 @blp.get("/candidates/export")
 @auth.required(ApiToken)
-@blp.arguments(CandidateFilter, location="query")
+@blp.arguments(schemas.CandidateFilter, location="query")
 @blp.file(
     "A header row, then one row per candidate.",
     "CSV file of candidates.",
@@ -102,8 +93,8 @@ def export_candidates(query):
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
 @raises(NotFinished, DuplicateExternalId)
-@blp.arguments(CandidateUpdate)
-@blp.response(200, CandidateResponse)
+@blp.arguments(schemas.CandidateUpdate)
+@blp.response(200, schemas.CandidateResponse)
 @audit.record_change()
 def update_candidate(data, candidate_id):
     """Update a candidate
@@ -122,8 +113,8 @@ def update_candidate(data, candidate_id):
 @auth.required(ApiToken, scope="write")
 @etags.with_if_match
 @raises(NotFinished)
-@blp.arguments(NewDecision)
-@blp.response(200, CandidateResponse)
+@blp.arguments(schemas.NewDecision)
+@blp.response(200, schemas.CandidateResponse)
 @audit.record_change()
 def set_decision(data, candidate_id):
     """Set a candidate's hiring decision
@@ -138,8 +129,8 @@ def set_decision(data, candidate_id):
 
 @blp.get("/candidates/<id:candidate_id>/decision-warnings")
 @auth.required(ApiToken)
-@blp.arguments(DecisionQuery, location="query")
-@blp.response(200, DecisionWarnings)
+@blp.arguments(schemas.DecisionQuery, location="query")
+@blp.response(200, schemas.DecisionWarnings)
 @audit.record_read
 def list_decision_warnings(query, candidate_id):
     """List warnings about a hiring decision
@@ -155,7 +146,7 @@ def list_decision_warnings(query, candidate_id):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @raises(SessionClosed)
-@blp.response(200, CandidateResponse)
+@blp.response(200, schemas.CandidateResponse)
 @audit.record_change()
 def allow_redeem(candidate_id):
     """Allow another redemption

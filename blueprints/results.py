@@ -13,15 +13,7 @@ from models import ApiToken, Assessment, sessions, visibility
 from models.candidates import search_filters
 from models.results import ResultList
 from rules.result_cursors import INVALID
-from schemas.results import (
-    CSV_COLUMNS,
-    ResultFilter,
-    ResultQuery,
-    Results,
-    ViewCounts,
-    build_csv_row,
-    serialize_result,
-)
+from schemas import results as schemas
 from web.compression import with_compression
 
 blp = Blueprint("Results", __name__, description="Candidates in one table.")
@@ -31,8 +23,8 @@ blp = Blueprint("Results", __name__, description="Candidates in one table.")
 @auth.required(ApiToken)
 @with_compression
 @etags.with_etag
-@blp.arguments(ResultQuery, location="query")
-@blp.response(200, Results)
+@blp.arguments(schemas.ResultQuery, location="query")
+@blp.response(200, schemas.Results)
 def list_results(query, assessment_id):
     """List results
 
@@ -47,8 +39,8 @@ def list_results(query, assessment_id):
 @auth.required(ApiToken)
 @with_compression
 @etags.with_etag
-@blp.arguments(ResultQuery, location="query")
-@blp.response(200, Results)
+@blp.arguments(schemas.ResultQuery, location="query")
+@blp.response(200, schemas.Results)
 def list_all_results(query):
     """List the organization's results
 
@@ -59,7 +51,7 @@ def list_all_results(query):
 
 @blp.get("/assessments/<id:assessment_id>/results/views")
 @auth.required(ApiToken)
-@blp.response(200, ViewCounts)
+@blp.response(200, schemas.ViewCounts)
 def count_views(assessment_id):
     """Count the results of each view
 
@@ -70,7 +62,7 @@ def count_views(assessment_id):
 
 @blp.get("/results/views")
 @auth.required(ApiToken)
-@blp.response(200, ViewCounts)
+@blp.response(200, schemas.ViewCounts)
 def count_all_views():
     """Count the organization's results of each view
 
@@ -86,17 +78,17 @@ def _page(query: dict[str, Any], assessment: Any = None) -> Any:
     rows = results.page(limit + 1, after)
     next_cursor = str(rows[limit - 1].position) if len(rows) > limit else None
     visible = visibility.redact_results(caller, rows[:limit])
-    return jsonify(results=[serialize_result(row) for row in visible], next=next_cursor)
+    return jsonify(results=[schemas.serialize_result(row) for row in visible], next=next_cursor)
 
 
 @blp.get("/assessments/<id:assessment_id>/results/export")
 @auth.required(ApiToken)
-@blp.arguments(ResultFilter, location="query")
+@blp.arguments(schemas.ResultFilter, location="query")
 @blp.file(
     "A header row, then one row per result.",
     "CSV file of results.",
     "text/csv",
-    example=",".join(CSV_COLUMNS) + "\r\n",
+    example=",".join(schemas.CSV_COLUMNS) + "\r\n",
 )
 @audit.record_read
 def export_results(query, assessment_id):
@@ -126,7 +118,7 @@ def _find_results(query: dict[str, Any], assessment: Any = None) -> ResultList:
 
 def _csv(results: ResultList) -> Iterator[str]:
     criteria = results.criterion_titles()
-    yield csv_lines([map(csv_cell, [*CSV_COLUMNS, *criteria.values()])])
+    yield csv_lines([map(csv_cell, [*schemas.CSV_COLUMNS, *criteria.values()])])
     for batch in results.all():
         visible = visibility.redact_results(caller, batch)
-        yield csv_lines(map(csv_cell, build_csv_row(row, criteria)) for row in visible)
+        yield csv_lines(map(csv_cell, schemas.build_csv_row(row, criteria)) for row in visible)

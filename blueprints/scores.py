@@ -5,24 +5,15 @@ from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased, NoRubric, RubricChanged, ScoreChanged
 from models import ApiToken, Assessment, Score, ScoreReveal, Session, scores, visibility
-from schemas.scores import (
-    NewScore,
-    NewScores,
-    RevealedScores,
-    ScoreQuery,
-    ScoreResponse,
-    Scores,
-    Withdrawal,
-    WithdrawnScore,
-)
+from schemas import scores as schemas
 
 blp = Blueprint("Scores", __name__, description="Reviewers' scores for sessions, by criterion.")
 
 
 @blp.get("/sessions/<id:session_id>/scores")
 @auth.required(ApiToken)
-@blp.arguments(ScoreQuery, location="query")
-@blp.response(200, Scores)
+@blp.arguments(schemas.ScoreQuery, location="query")
+@blp.response(200, schemas.Scores)
 @audit.record_read
 def get_scores(query, session_id):
     """Get a session's scores
@@ -41,8 +32,8 @@ def get_scores(query, session_id):
 @blp.put("/sessions/<id:session_id>/scores")
 @auth.required(ApiToken, scope="write")
 @raises(NoRubric, Erased, RubricChanged, ScoreChanged)
-@blp.arguments(NewScores)
-@blp.response(200, Scores)
+@blp.arguments(schemas.NewScores)
+@blp.response(200, schemas.Scores)
 @audit.record_change()
 def put_scores(data, session_id):
     """Score several criteria
@@ -63,7 +54,7 @@ def _scorecard(session, version=None):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @gates.people_only
-@blp.response(200, RevealedScores)
+@blp.response(200, schemas.RevealedScores)
 @audit.record_change()
 def reveal_scores(session_id):
     """Show the team's scores of a session
@@ -81,7 +72,7 @@ def reveal_scores(session_id):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @gates.people_only
-@blp.response(200, RevealedScores)
+@blp.response(200, schemas.RevealedScores)
 @audit.record_change()
 def reveal_assessment_scores(assessment_id):
     """Show the team's scores of an assessment
@@ -95,8 +86,8 @@ def reveal_assessment_scores(assessment_id):
 @blp.put("/sessions/<id:session_id>/scores/<criterion>")
 @auth.required(ApiToken, scope="write")
 @raises(NoRubric, Erased, RubricChanged, ScoreChanged)
-@blp.arguments(NewScore)
-@blp.response(200, ScoreResponse)
+@blp.arguments(schemas.NewScore)
+@blp.response(200, schemas.ScoreResponse)
 @audit.record_change()
 def put_score(data, session_id, criterion):
     """Score a criterion
@@ -111,7 +102,7 @@ def put_score(data, session_id, criterion):
 @blp.delete("/sessions/<id:session_id>/scores/<criterion>")
 @auth.required(ApiToken, scope="write")
 @raises(Erased)
-@blp.response(200, WithdrawnScore)
+@blp.response(200, schemas.WithdrawnScore)
 @audit.record_change()
 def withdraw_score(session_id, criterion):
     """Withdraw a score
@@ -125,8 +116,8 @@ def withdraw_score(session_id, criterion):
 @auth.required(ApiToken, scope="write")
 @idempotent
 @raises(Erased)
-@blp.arguments(Withdrawal)
-@blp.response(200, WithdrawnScore)
+@blp.arguments(schemas.Withdrawal)
+@blp.response(200, schemas.WithdrawnScore)
 @audit.record_change()
 def withdraw_score_with_reason(data, session_id, criterion):
     """Withdraw a score with a reason

@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from rules.rows import row_id, row_time
 from schemas import common
-from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_response, define_schema
 from schemas.briefs import StructuredBrief
 from schemas.common import AGENTS, EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA, TOOLS
 from schemas.fields import (
@@ -208,10 +208,8 @@ class Task(Schema):
     reminder_days_before = Integer(_REMINDER, example=2, null=True)
 
 
-TaskResponse = define_schema("TaskResponse", "An assessment's task.", task=Nested(Task, "The task."))
-AssessmentResponse = define_schema(
-    "AssessmentResponse", "One assessment.", assessment=Nested(Assessment, "The assessment.")
-)
+TaskResponse = define_response("task", Task, "The task.")
+AssessmentResponse = define_response("assessment", Assessment, "The assessment.")
 Assessments = define_schema(
     "Assessments",
     "Assessments, by default oldest first.",

@@ -85,6 +85,12 @@ def define_schema(
     return type(name, (base,), {"__doc__": description, **declared})
 
 
+def define_response(field_name: str, schema: type[Schema], description: str) -> Any:
+    """Define the response that contains one object, such as `CandidateResponse` for Candidate."""
+    fields: Any = {field_name: Nested(schema, description)}
+    return define_schema(f"{schema.__name__}Response", description, **fields)
+
+
 class ErrorDetail(Schema):
     """An error in one part of the request."""
 

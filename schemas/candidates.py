@@ -4,8 +4,8 @@ from typing import Any
 
 from rules.statistics.fairness import DECISIONS
 from schemas import common
-from schemas.base import Body, PageOf, Schema, define_schema
-from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, Nested, String, Text, parse_id
+from schemas.base import Body, PageOf, Schema, define_response, define_schema
+from schemas.fields import Choice, Email, Flag, Id, Integer, Line, ListOf, String, Text, parse_id
 from schemas.keys import EXTERNAL_ID, FINDING_REASON, STATUSES, Key, Metadata
 from schemas.queries import CREATED_AFTER, UPDATED_AFTER, After, Filter, PageQuery
 
@@ -103,6 +103,4 @@ DecisionWarnings = define_schema(
 )
 
 
-CandidateResponse = define_schema(
-    "CandidateResponse", "One candidate.", candidate=Nested(Candidate, "The candidate.")
-)
+CandidateResponse = define_response("candidate", Candidate, "The candidate.")

@@ -4,8 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from schemas.base import Body, PageOf, Schema, define_schema
-from schemas.fields import Choice, DocumentedField, Flag, Id, Integer, ListOf, Nested
+from schemas.base import Body, PageOf, Schema, define_response, define_schema
+from schemas.fields import Choice, DocumentedField, Flag, Id, Integer, ListOf
 from schemas.keys import INVITE_STATES, Invite
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
@@ -82,9 +82,7 @@ class Accommodation(Schema):
     time_limit_minutes = Integer("Resulting time limit in minutes.", example=120, null=True)
 
 
-AccommodationResponse = define_schema(
-    "AccommodationResponse", "A candidate's time limit.", accommodation=Nested(Accommodation, "Time limit.")
-)
+AccommodationResponse = define_response("accommodation", Accommodation, "Time limit.")
 
 
 class Delivery(Invite):
@@ -106,4 +104,4 @@ DeliveryQuery = define_schema(
 Deliveries = define_schema(
     "Deliveries", "Messages, newest first.", PageOf, deliveries=ListOf(Delivery, "Messages.")
 )
-DeliveryResponse = define_schema("DeliveryResponse", "A message.", delivery=Nested(Delivery, "The message."))
+DeliveryResponse = define_response("delivery", Delivery, "The message.")

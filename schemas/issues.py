@@ -1,7 +1,7 @@
 """The problem library."""
 
 from schemas import common
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
 from schemas.common import EXAMPLE_BRIEF, EXAMPLE_REPOSITORY, EXAMPLE_SHA
 from schemas.fields import (
     Choice,
@@ -112,6 +112,6 @@ class IssueQuery(PageQuery):
     q = String("Only issues whose title or description contains this, ignoring case.", max=255)
 
 
-IssueResponse = define_schema("IssueResponse", "One issue.", issue=Nested(Issue, "The issue."))
+IssueResponse = define_response("issue", Issue, "The issue.")
 Issues = define_schema("Issues", "Issues, oldest first.", PageOf, issues=ListOf(Issue, "Issues."))
 DeletedIssue = define_schema("DeletedIssue", "The issue is deleted. Its assessments remain.", Deleted)

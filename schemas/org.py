@@ -6,7 +6,7 @@ from rules.roles import ROLES
 from rules.workspace_files import MODEL_PROVIDERS
 from schemas import common
 from schemas.analytics import ProxyUse
-from schemas.base import Body, CursorPageOf, Deleted, Schema, define_schema
+from schemas.base import Body, CursorPageOf, Deleted, Schema, define_response, define_schema
 from schemas.candidate_session import Disclosure
 from schemas.fields import Choice, Email, Id, Integer, Line, LineList, ListOf, Nested, Reference, String
 from schemas.queries import Filter, QueryInteger
@@ -42,9 +42,7 @@ class Organization(Schema):
     created_at = Timestamp("Time of creation.")
 
 
-OrganizationResponse = define_schema(
-    "OrganizationResponse", "One organization.", org=Nested(Organization, "The organization.")
-)
+OrganizationResponse = define_response("org", Organization, "The organization.")
 
 
 class DisclosureAdditions(Body):
@@ -94,14 +92,8 @@ class Settings(SettingsUpdate):
     )
 
 
-SettingsResponse = define_schema(
-    "SettingsResponse", "The organization's settings.", settings=Nested(Settings, "The settings.")
-)
-DisclosureResponse = define_schema(
-    "DisclosureResponse",
-    "The disclosure that candidates consent to.",
-    disclosure=Nested(Disclosure, "The disclosure."),
-)
+SettingsResponse = define_response("settings", Settings, "The settings.")
+DisclosureResponse = define_response("disclosure", Disclosure, "The disclosure.")
 
 
 class UsageQuery(Filter):

@@ -1,7 +1,7 @@
 """An organization's people."""
 
 from rules.roles import ROLES
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
 from schemas.fields import Choice, Email, Flag, Id, Line, ListOf, Nested, String
 from schemas.keys import Invite
 from schemas.timestamps import Timestamp
@@ -45,5 +45,5 @@ class Person(Schema):
 
 
 People = define_schema("People", "People, oldest first.", PageOf, people=ListOf(Person, "People."))
-PersonResponse = define_schema("PersonResponse", "One person.", person=Nested(Person, "The person."))
+PersonResponse = define_response("person", Person, "The person.")
 DeletedPerson = define_schema("DeletedPerson", "The person is deleted and their tokens revoked.", Deleted)

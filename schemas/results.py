@@ -191,6 +191,7 @@ Results = define_schema(
 def serialize_result(row: Any) -> dict[str, Any]:
     """Build a Result from a row of models.results."""
     key, session = row.key, row.session
+    metrics = {metric.name: api_value(getattr(session, metric.field), metric) for metric in METRICS}
     return {
         "candidateId": key.id,
         "sessionId": session.id,
@@ -207,7 +208,7 @@ def serialize_result(row: Any) -> dict[str, Any]:
         "redeemedAt": _time(session.created_at),
         "completedAt": _time(session.completed_at),
         "eventCount": session.event_count,
-        "metrics": None if session.derivation_version is None else _metrics(session),
+        "metrics": None if session.derivation_version is None else metrics,
         "testsPassed": session.tests_passed,
         "testsPassedSource": session.tests_passed_source,
         "hiddenTests": row.hidden_tests and HiddenTests().dump(row.hidden_tests),
@@ -262,10 +263,6 @@ def build_csv_row(row: Any, criteria: Iterable[str]) -> list[Any]:
 
 def _csv_flag(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _metrics(session: Any) -> dict[str, Any]:
-    return {metric.name: api_value(getattr(session, metric.field), metric) for metric in METRICS}
 
 
 def _integrity_findings(session: Any) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
 from marshmallow.validate import NoneOf, Range
 
 from rules.statistics.scoring import RECOMMENDATION
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
-from schemas.fields import Id, Integer, Line, ListOf, Nested, Number, Pattern, String, Text
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
+from schemas.fields import Id, Integer, Line, ListOf, Number, Pattern, String, Text
 from schemas.timestamps import Timestamp
 
 EXAMPLE_LEVELS = [
@@ -69,6 +69,6 @@ class Rubric(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-RubricResponse = define_schema("RubricResponse", "One rubric.", rubric=Nested(Rubric, "The rubric."))
+RubricResponse = define_response("rubric", Rubric, "The rubric.")
 Rubrics = define_schema("Rubrics", "Rubrics, oldest first.", PageOf, rubrics=ListOf(Rubric, "Rubrics."))
 DeletedRubric = define_schema("DeletedRubric", "The rubric is deleted.", Deleted)

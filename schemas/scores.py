@@ -1,6 +1,6 @@
 """A session's scores."""
 
-from schemas.base import Author, Body, Deleted, Schema, define_schema
+from schemas.base import Author, Body, Deleted, Schema, define_response, define_schema
 from schemas.common import EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, Pattern, String, Text
 from schemas.queries import Filter, QueryInteger
@@ -99,7 +99,7 @@ class Score(Schema):
     )
 
 
-ScoreResponse = define_schema("ScoreResponse", "One score.", score=Nested(Score, "The current score."))
+ScoreResponse = define_response("score", Score, "The current score.")
 RevealedScores = define_schema(
     "RevealedScores", "The scores are visible.", ok=Flag("Always true.", example=True)
 )

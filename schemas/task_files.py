@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow.validate import Equal
 
 from rules.archives import MAX_PATH_BYTES, UnreadableArchive, check_path
-from schemas.base import Body, Schema, define_schema
+from schemas.base import Body, Schema, define_response
 from schemas.common import EXAMPLE_SHA
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, Pattern, String, Text, Verbatim
 from schemas.timestamps import Timestamp
@@ -127,10 +127,6 @@ class TaskReference(TaskFile):
     file_count = Integer("Number of files that it adds or changes.", example=3)
 
 
-TaskRepositoryResponse = define_schema(
-    "TaskRepositoryResponse", "A hosted repository.", repository=Nested(TaskRepository, "The repository.")
-)
-TaskTestsResponse = define_schema("TaskTestsResponse", "Hidden tests.", tests=Nested(TaskTests, "The tests."))
-TaskReferenceResponse = define_schema(
-    "TaskReferenceResponse", "A reference solution.", reference=Nested(TaskReference, "The solution.")
-)
+TaskRepositoryResponse = define_response("repository", TaskRepository, "The repository.")
+TaskTestsResponse = define_response("tests", TaskTests, "The tests.")
+TaskReferenceResponse = define_response("reference", TaskReference, "The solution.")

@@ -1,7 +1,7 @@
 """Test runs of submissions, and checks of tasks."""
 
 from rules.hidden_tests import FAILED, MISSING, PASSED, SKIPPED
-from schemas.base import Body, PageOf, Schema, define_schema
+from schemas.base import Body, PageOf, Schema, define_response, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, ListOf, Nested, String
 from schemas.timestamps import Timestamp
 
@@ -89,7 +89,7 @@ class TestRun(RunResult):
 TestRuns = define_schema(
     "TestRuns", "A session's runs, newest first.", PageOf, test_runs=ListOf(TestRun, "Runs.")
 )
-TestRunResponse = define_schema("TestRunResponse", "One run.", test_run=Nested(TestRun, "The run."))
+TestRunResponse = define_response("test_run", TestRun, "The run.")
 
 
 class PassedTest(Schema):

@@ -2,7 +2,7 @@
 
 from rules.delivery.event_types import EVENT_TYPES, TEST_EVENT
 from schemas import common
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
 from schemas.fields import Choice, Flag, Id, Integer, Line, ListOf, Nested, RepositoryUrl, String
 from schemas.queries import PageQuery
 from schemas.timestamps import Timestamp
@@ -81,7 +81,7 @@ class Webhook(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-WebhookResponse = define_schema("WebhookResponse", "One webhook.", webhook=Nested(Webhook, "The webhook."))
+WebhookResponse = define_response("webhook", Webhook, "The webhook.")
 
 
 class ReplayedWebhook(Schema):
@@ -130,9 +130,7 @@ class HookDelivery(Schema):
     created_at = Timestamp("Time when the delivery was queued.")
 
 
-HookDeliveryResponse = define_schema(
-    "HookDeliveryResponse", "One delivery.", delivery=Nested(HookDelivery, "The delivery.")
-)
+HookDeliveryResponse = define_response("delivery", HookDelivery, "The delivery.")
 HookDeliveries = define_schema(
     "HookDeliveries", "Deliveries, oldest first.", PageOf, deliveries=ListOf(HookDelivery, "Deliveries.")
 )

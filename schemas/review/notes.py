@@ -1,6 +1,6 @@
 """The team's notes on a session."""
 
-from schemas.base import Author, Body, Deleted, PageOf, Schema, define_schema
+from schemas.base import Author, Body, Deleted, PageOf, Schema, define_response, define_schema
 from schemas.fields import Id, ListOf, Nested, String, Text
 from schemas.timestamps import Timestamp
 
@@ -23,6 +23,6 @@ class Note(Schema):
     created_at = Timestamp("Time of creation.")
 
 
-NoteResponse = define_schema("NoteResponse", "One note.", note=Nested(Note, "The note."))
+NoteResponse = define_response("note", Note, "The note.")
 Notes = define_schema("Notes", "Notes, oldest first.", PageOf, notes=ListOf(Note, "Notes."))
 DeletedNote = define_schema("DeletedNote", "The note is deleted.", Deleted)
