@@ -21,15 +21,15 @@ def find_misspelled(variables: Collection[str], settings: Collection[str]) -> It
         similar = [
             *[setting for setting in settings if setting == OTHER_NAMES.get(name)],
             *get_close_matches(name, settings, n=1, cutoff=MIN_SIMILARITY),
-            *[setting for setting in settings if _is_extended(name, setting) or _is_shortened(name, setting)],
+            *[
+                setting
+                for setting in settings
+                if name.startswith(f"{setting}_") or _is_shortened(name, setting)
+            ],
         ]
         # AWS_ACCESS_KEY_ID is no S3_ACCESS_KEY_ID.
         if similar and name[0] == similar[0][0] and similar[0] not in variables:
             yield variable, similar[0]
-
-
-def _is_extended(name: str, setting: str) -> bool:
-    return name.startswith(f"{setting}_")
 
 
 def _is_shortened(name: str, setting: str) -> bool:

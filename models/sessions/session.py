@@ -258,13 +258,6 @@ class Session(ProtectedModel):
         """Time when the session closed; without a time limit, when the key was revoked or the assessment deleted."""
         return self.closed_at or self.closes_at or self.key.revoked_at or self.assessment.deleted_at
 
-    @property
-    def closed_status(self) -> str:
-        """A closed session's status, as in `models.sql.STATUS`."""
-        if self.hired_at is not None:
-            return "hired"
-        return "completed" if self.completed_at is not None else "expired"
-
     def is_erased_when_locked(self) -> bool:
         """Return whether the candidate's data was erased, and prevent an erasure until the transaction ends."""
         lock = "FOR SHARE" if is_postgres() else ""

@@ -32,7 +32,8 @@ def findings(calls: Sequence[ModelCall], reported_at: Sequence[datetime]) -> Ite
     reported_at -- arrival times of agents' events, ascending
     """
     missing = [call for call in calls if call.is_recorded is False or not _is_reported(call, reported_at)]
-    probes = [call for call in missing if call.is_recorded is None and _is_short(call)]
+    unknown = [call for call in missing if call.is_recorded is None]
+    probes = [call for call in unknown if (call.output_tokens or 0) <= MAX_PROBE_TOKENS]
     if len(probes) <= MAX_PROBES:
         missing = [call for call in missing if call not in probes]
     if missing:
@@ -42,10 +43,6 @@ def findings(calls: Sequence[ModelCall], reported_at: Sequence[datetime]) -> Ite
 def _is_reported(call: ModelCall, reported_at: Sequence[datetime]) -> bool:
     next_report = bisect_left(reported_at, call.started_at - REPORT_WINDOW)
     return next_report < len(reported_at) and reported_at[next_report] <= call.ended_at + REPORT_WINDOW
-
-
-def _is_short(call: ModelCall) -> bool:
-    return (call.output_tokens or 0) <= MAX_PROBE_TOKENS
 
 
 def _describe(calls: Sequence[ModelCall]) -> str:
