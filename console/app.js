@@ -31,11 +31,11 @@ const PAGES = [
 ];
 // [link, text, pattern of the pages that belong to it]
 const NAVIGATION = [
-  ["/assessments", "navigation.assessments", /^\/(assessments|sessions|compare)\b/],
-  ["/candidates", "navigation.candidates", /^\/candidates\b/],
-  ["/todo", "navigation.todo", /^\/todo\b/],
-  ["/rubrics", "navigation.rubrics", /^\/rubrics\b/],
-  ["/organization", "navigation.organization", /^\/organization\b/],
+  ["/assessments", "assessments.title", /^\/(assessments|sessions|compare)\b/],
+  ["/candidates", "board.title", /^\/candidates\b/],
+  ["/todo", "todo.title", /^\/todo\b/],
+  ["/rubrics", "rubrics.title", /^\/rubrics\b/],
+  ["/organization", "organization.title", /^\/organization\b/],
 ];
 // An id or a name. Pages insert it into API paths, so it must not contain `..` or `/`.
 const PARAMETER = /^[\w-]+$/;

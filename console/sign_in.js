@@ -96,7 +96,7 @@ function emailForm() {
   const email = h("input", { type: "email", name: "email", autocomplete: "email", required: true });
   const confirmation = () => h("div", { class: "notice good", role: "status" }, h("strong", {}, t("signIn.emailSentTitle")), h("p", {}, t("signIn.emailSent")));
   return form({
-    content: field(t("signIn.email"), email, t("signIn.emailHint")),
+    content: field(t("common.emailAddress"), email, t("signIn.emailHint")),
     action: t("signIn.sendEmail"),
     save: () => api.post("/v1/sign-in/email", { email: email.value }),
     onSuccess: (element) => element.replaceWith(confirmation()),
@@ -109,7 +109,7 @@ function tokenForm(onSignedIn, isOnlyMethod) {
   const name = h("input", { name: "username", autocomplete: "username", value: t("signIn.token"), hidden: true });
   const element = form({
     content: [name, field(t("signIn.token"), token, t("signIn.tokenHint"))],
-    action: t("signIn.signIn"),
+    action: t("signIn.title"),
     save: () => api.post("/v1/sign-in", { token: token.value.trim() }),
     onSuccess: onSignedIn,
   });

@@ -33,14 +33,14 @@ const LISTS = [
   },
   {
     name: "failedMessages",
-    detail: ({ kind, lastError }) => `${t(`todo.kinds.${kind}`)}: ${lastError ?? t("todo.unknownError")}`,
+    detail: ({ kind, lastError }) => `${t(`actions.messages.kinds.${kind}`)}: ${lastError ?? t("todo.unknownError")}`,
     time: ({ createdAt }) => ["todo.queued", createdAt],
     actions: (entry, reload) => [button(t("todo.retry"), entryName(entry), () => retry(entry, reload))],
   },
   {
     name: "expiringKeys",
     time: ({ expiresAt }) => ["todo.expires", expiresAt],
-    actions: (entry, reload) => [button(t("todo.extend"), entryName(entry), () => act("extend", [entry], { assessmentOf: () => entry, onDone: reload }))],
+    actions: (entry, reload) => [button(t("decisions.actions.extend"), entryName(entry), () => act("extend", [entry], { assessmentOf: () => entry, onDone: reload }))],
   },
   {
     name: "stalledTestRuns",
@@ -162,7 +162,7 @@ function button(text, subject, run) {
 
 async function retry(entry, reload) {
   await api.post(`/v1/deliveries/${entry.deliveryId}/retry`);
-  toast(t("todo.retried", { name: entryName(entry) }));
+  toast(t("actions.messages.retried", { name: entryName(entry) }));
   await reload();
 }
 

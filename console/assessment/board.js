@@ -11,7 +11,7 @@ import { columns } from "./board_table.js";
 import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { storeBoardOrder } from "../shared/board_order.js";
-import { runAction, toastError } from "../shared/dialogs.js";
+import { runAction } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { onKeys, showKeys } from "../shared/keys.js";
@@ -94,7 +94,7 @@ class Board {
     this.showViews();
     this.listen();
     return [
-      assessment && h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("board.back"))),
+      assessment && h("p", { class: "trail" }, h("a", { href: "#/assessments" }, t("assessments.title"))),
       h(
         "div",
         { class: "page-head" },
@@ -132,7 +132,7 @@ class Board {
       x: () => focusedRow(this.table)?.querySelector(".select input")?.click(),
       "/": () => this.filterForm.elements.q.focus(),
       "?": () => this.showKeys(),
-      e: () => row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() })?.catch(toastError),
+      e: () => row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() }),
     };
     onKeys(actions, this.signal);
   }

@@ -24,7 +24,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     { name: "hiddenTests", label: t("tests.hidden"), hint: t("board.hiddenHint"), sortable: true, numeric: true, wide: true, initialOrder: "desc", render: (row) => hiddenCell(row.hiddenTests, row.integrityFindings) ?? dash() },
     { name: "rank", label: t("board.total"), hint: totalHint(criteria), sortable: true, numeric: true, initialOrder: "desc", render: scoreCell },
     ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
-    { name: "reviewers", label: t("board.reviewersHead"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
+    { name: "reviewers", label: t("reviewers.title"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
     { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
     { name: "decision", label: t("decisions.title"), sortable: true, render: decisionCell },

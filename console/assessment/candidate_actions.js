@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
-import { toast, toastError } from "../shared/dialogs.js";
+import { toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import * as dialogs from "./candidate_dialogs.js";
 import { accepts, act } from "../decisions/selection.js";
@@ -80,11 +80,7 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
   async function choose(run) {
     menu?.hidePopover();
     button.focus();
-    try {
-      await run();
-    } catch (error) {
-      toastError(error);
-    }
+    await run();
   }
 
   /** Report a change in a toast, with an Undo button if there is an `undo`. Calls `onChange` after both. */

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { EDITABLE_AFTER_START, candidateFields, isEqual, mapErrorPaths, readValues, teamFields } from "./fields.js";
 import { candidatePreview } from "./preview.js";
-import { confirm, onSubmit, showErrors, toast, toastError } from "../shared/dialogs.js";
+import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { problemField } from "./problem_library.js";
@@ -18,7 +18,7 @@ export async function show(main, params, context) {
   const { assessmentId } = params;
   const { can, signal, query, setTitle } = context;
   const canWrite = can("write");
-  const title = t(assessmentId ? (canWrite ? "assessmentForm.edit" : "assessmentForm.read") : "assessmentForm.new");
+  const title = t(assessmentId ? (canWrite ? "assessmentForm.edit" : "assessmentForm.read") : "assessments.new");
   setTitle(title);
   const body = h("div");
   fill(main, h("div", { class: "page-head" }, h("h1", { tabindex: "-1" }, title)), body);
@@ -170,20 +170,16 @@ function moreActions(assessment, { go }) {
   async function archive() {
     const isArchived = Boolean(assessment.archivedAt);
     const message = isArchived ? "assessments.restored" : "assessmentForm.archived";
-    try {
-      await setArchived(!isArchived);
-      toast(t(message, { title }), { undo: () => setArchived(isArchived).then(() => go("/assessments", { replace: true })) });
-      go("/assessments");
-    } catch (error) {
-      toastError(error);
-    }
+    await setArchived(!isArchived);
+    toast(t(message, { title }), { undo: () => setArchived(isArchived).then(() => go("/assessments", { replace: true })) });
+    go("/assessments");
   }
 
   async function remove() {
     const isDeleted = await confirm({
       title: t("assessmentForm.deleteTitle", { title }),
       text: t("assessmentForm.deleteText"),
-      action: t("assessmentForm.delete"),
+      action: t("common.delete"),
       run: () => api.remove(path),
     });
     if (isDeleted) go("/assessments");
@@ -193,7 +189,7 @@ function moreActions(assessment, { go }) {
     "span",
     { class: "actions more" },
     copyLink(assessment),
-    h("button", { type: "button", class: "link", onclick: archive }, t(assessment.archivedAt ? "assessments.restore" : "assessmentForm.archive")),
-    h("button", { type: "button", class: "link danger", onclick: remove }, t("assessmentForm.delete")),
+    h("button", { type: "button", class: "link", onclick: archive }, t(assessment.archivedAt ? "assessments.restore" : "common.archive")),
+    h("button", { type: "button", class: "link danger", onclick: remove }, t("common.delete")),
   );
 }

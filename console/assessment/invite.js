@@ -49,7 +49,7 @@ function enterStep(context) {
     field(t("invite.people"), input, t("invite.peopleHint")),
     error,
     field(t("invite.file"), file),
-    optionFields(context),
+    expiryField(context),
     h(
       "div",
       { class: "actions" },
@@ -85,11 +85,6 @@ function enterStep(context) {
       input.focus();
     }
   }
-}
-
-/** Build the fields that apply to all keys in a request. */
-function optionFields(context) {
-  return [expiryField(context)];
 }
 
 /** Read the options as request fields. */
@@ -158,11 +153,11 @@ function reviewStep(context, people) {
   const summary = h("p", { role: "status" });
   update();
   return [
-    h("h3", { tabindex: "-1" }, t("invite.reviewTitle")),
+    h("h3", { tabindex: "-1" }, t("invite.check")),
     summary,
     h(
       "div",
-      { class: "scroll-region", tabindex: "0", role: "region", "aria-label": t("invite.reviewTitle") },
+      { class: "scroll-region", tabindex: "0", role: "region", "aria-label": t("invite.check") },
       h(
         "table",
         { class: "people", role: "table" },
@@ -268,7 +263,7 @@ function withoutEmailStep(context) {
     h("h3", { tabindex: "-1" }, t("invite.withoutEmail")),
     h("p", { class: "quiet" }, t("invite.withoutEmailHint")),
     field(t("invite.count"), input),
-    optionFields(context),
+    expiryField(context),
     h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, t("invite.createLinks")), h("button", { type: "button", class: "secondary", onclick: () => context.enter() }, t("invite.back"))),
   );
   return form;

@@ -2,7 +2,7 @@
 
 import { updateUrlQuery } from "../shared/url_state.js";
 import * as api from "../shared/api.js";
-import { toast, toastError } from "../shared/dialogs.js";
+import { toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { funnelBar } from "../shared/plots.js";
@@ -150,12 +150,8 @@ function pendingWork({ id, waiting: counts, funnel }) {
 /** Restore an archived assessment. */
 async function restore({ id, title }, reload) {
   const setArchived = (archived) => api.patch(`/v1/assessments/${id}`, { archived }).then(reload);
-  try {
-    await setArchived(false);
-    toast(t("assessments.restored", { title }), { undo: () => setArchived(true) });
-  } catch (error) {
-    toastError(error);
-  }
+  await setArchived(false);
+  toast(t("assessments.restored", { title }), { undo: () => setArchived(true) });
 }
 
 /** Render the getting-started steps. */

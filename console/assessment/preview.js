@@ -5,12 +5,6 @@ import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime } from "../shared/time.js";
 
 const DAY_MS = 86_400_000;
-const LISTS = [
-  ["captures", "recorded"],
-  ["doesNotCapture", "not-recorded"],
-  ["evaluated", ""],
-  ["dataUse", ""],
-];
 
 /** Build a preview of the invitation page and the task. `values` are the assessment's fields. */
 export function candidatePreview(values, { issue, orgName, disclosure }) {
@@ -34,13 +28,17 @@ export function candidatePreview(values, { issue, orgName, disclosure }) {
     brief ? h("div", { class: "brief-text", tabindex: "0", role: "region", "aria-label": t("preview.task") }, brief) : h("p", { class: "quiet" }, t("preview.noBrief")),
     values.repoUrl && h("p", { class: "quiet" }, t("preview.repository", { url: values.repoUrl })),
     h("h3", {}, t("preview.recorded")),
-    h("div", { class: "pair" }, LISTS.slice(0, 2).map((list) => disclosureList(list, disclosure))),
-    h("div", { class: "pair plain" }, LISTS.slice(2).map((list) => disclosureList(list, disclosure))),
+    disclosureLists(disclosure, "h4"),
   ];
 }
 
 const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
-function disclosureList([name, className], disclosure) {
-  return h("div", { class: className }, h("h4", {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((item) => h("li", {}, item))));
+/** Build the disclosure's lists. `heading` is the name of their headings' elements. */
+export function disclosureLists(disclosure, heading) {
+  const list = (name, kind) => h("div", { class: kind }, h(heading, {}, t(`preview.lists.${name}`)), h("ul", {}, disclosure[name].map((item) => h("li", {}, item))));
+  return [
+    h("div", { class: "pair" }, list("captures", "recorded"), list("doesNotCapture", "not-recorded")),
+    h("div", { class: "pair plain" }, list("evaluated"), list("dataUse")),
+  ];
 }

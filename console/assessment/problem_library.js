@@ -14,7 +14,7 @@ const DIFFICULTIES = ["easy", "medium", "hard"];
  * onSelect -- called with the new and the previous issue
  */
 export function problemField(issue, onSelect) {
-  const element = h("div", { class: "field chosen-problem", role: "group", "aria-label": t("assessmentForm.problem") });
+  const element = h("div", { class: "field chosen-problem", role: "group", "aria-label": t("problems.title") });
   const problem = { element, issue };
   showIssue();
   return problem;
@@ -25,7 +25,7 @@ export function problemField(issue, onSelect) {
     const removeButton = h("button", { type: "button", class: "link", onclick: () => set(null) }, t("assessmentForm.noProblem"));
     fill(
       element,
-      h("p", { class: "label" }, t("assessmentForm.problem")),
+      h("p", { class: "label" }, t("problems.title")),
       h("p", { class: "quiet" }, current ? t("assessmentForm.problemSelected", { title: current.title }) : t("assessmentForm.problemHint")),
       h("div", { class: "actions" }, chooseButton, current && removeButton),
     );

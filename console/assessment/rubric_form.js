@@ -23,7 +23,7 @@ export function rubricFields(rubric = null) {
   return {
     nodes: [
       h("p", { class: "quiet" }, t("rubric.hint")),
-      field(t("rubric.name"), name),
+      field(t("common.name"), name),
       criteria,
       h("button", { type: "button", class: "secondary", onclick: () => add({ title: "" }, true) }, t("rubric.addCriterion")),
     ],

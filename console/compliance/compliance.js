@@ -29,7 +29,7 @@ export async function show(main, { assessmentId }, { signal, setTitle }) {
 function head(path, { id, title }) {
   const button = (name, text, onclick) => h("button", { type: "button", class: name, onclick }, text);
   const download = ({ currentTarget }) => runAction(currentTarget, () => api.download(`${path}/compliance/export`, { name: "compliance.csv" }));
-  const actions = [button("secondary", t("compliance.export"), download), button("primary", t("print.print"), () => print())];
+  const actions = [button("secondary", t("board.export"), download), button("primary", t("print.print"), () => print())];
   const hint = h("p", { class: "quiet" }, t("compliance.hint", { title, time: formatDateTime(new Date()) }));
   return [
     h("p", { class: "trail no-print" }, h("a", { href: `#/assessments/${id}` }, title)),

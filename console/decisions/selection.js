@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { readCells } from "../shared/csv.js";
-import { ask, field, toast, toastError } from "../shared/dialogs.js";
+import { ask, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { candidateName } from "../shared/names.js";
 import { describeError } from "../shared/states.js";
@@ -68,7 +68,7 @@ export function selectionBar({ can, me, assessmentOf, onDone }) {
   let rows = [];
   const count = h("p", { role: "status" });
   const button = (name, run, max = Infinity) => {
-    const start = () => (rows.length > max ? toast(t("decisions.tooMany", { max })) : run().catch(toastError));
+    const start = () => (rows.length > max ? toast(t("decisions.tooMany", { max })) : run());
     return h("button", { type: "button", class: "secondary", onclick: start }, t(`decisions.actions.${name}`));
   };
   const changes = [

@@ -23,10 +23,10 @@ export async function load({ signal }) {
 export function render(actors, context) {
   const values = Object.fromEntries(FILTERS.map((name) => [name, context.query.get(name) ?? ""]));
   const list = h("div", {});
-  const download = () => context.withErrorToast(() => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" }));
+  const download = () => api.download("/v1/audit/export", { query: parameters(values), name: "audit.jsonl" });
   fill(context.actions, h("button", { type: "button", class: "secondary", onclick: download }, t("audit.export")));
   const request = (after) => api.get("/v1/audit", { query: { ...parameters(values), limit: PAGE_SIZE, after }, signal: context.signal });
-  renderAsync(list, () => request(), (page) => table(page, request, values, context));
+  renderAsync(list, () => request(), (page) => table(page, request, values));
   return [h("p", { class: "quiet" }, t("audit.text", { zone: zoneName() })), filterForm(actors, values, context), list];
 }
 
@@ -81,7 +81,7 @@ function actionName(text) {
   return text.replace(/^\w/, (letter) => letter.toLowerCase()).replace(/\s+(\w)/g, (whole, letter) => letter.toUpperCase());
 }
 
-function table(page, request, values, { withErrorToast }) {
+function table(page, request, values) {
   if (!page.entries.length) {
     const isFiltered = FILTERS.some((name) => values[name]);
     return h("p", { class: "panel" }, t(isFiltered ? "audit.noMatches" : "audit.empty"));
@@ -94,7 +94,7 @@ function table(page, request, values, { withErrorToast }) {
     { name: "from", label: t("audit.ipAddress"), value: ({ cameFrom }) => cameFrom ?? "–" },
   ];
   const element = dataTable({ caption: t("organization.parts.audit"), columns, rows: page.entries, count: (n) => t("audit.count", { n }) });
-  return [element, olderButton(page, { table: element, load: request, field: "entries", withErrorToast })];
+  return [element, olderButton(page, { table: element, load: request, field: "entries" })];
 }
 
 function actorCell({ actorName, actorKind, actorId }) {

@@ -1,5 +1,6 @@
 // Candidate-facing settings: organization name, reply-to address, and the disclosure with a live preview.
 
+import { disclosureLists } from "../assessment/preview.js";
 import * as api from "../shared/api.js";
 import { field, onSubmit, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -31,7 +32,7 @@ export function render({ settings, disclosure }, context) {
   const save = async () => {
     const body = { displayName: name.value || null, replyTo: replyTo.value || null, disclosureAdditions: readAdditions(inputs) };
     await api.patch("/v1/org/settings", body);
-    toast(t("candidates.saved"));
+    toast(t("common.saved"));
     await context.refresh();
   };
   const form = h(
@@ -71,22 +72,15 @@ function readAdditions(inputs) {
 
 /** Render the disclosure as candidates see it. Each list in `disclosure` ends with the saved additions. */
 function renderPreview(disclosure, settings, additions, orgName) {
+  const added = (text) => h("span", { class: "added" }, h("span", { class: "visually-hidden" }, `${t("candidates.added")}: `), text);
   const items = (list) => {
     const savedCount = settings.disclosureAdditions[list]?.length ?? 0;
-    const standardItems = disclosure[list].slice(0, disclosure[list].length - savedCount);
-    return h(
-      "ul",
-      {},
-      standardItems.map((text) => h("li", {}, text)),
-      additions[list].map((text) => h("li", { class: "added" }, h("span", { class: "visually-hidden" }, `${t("candidates.added")}: `), text)),
-    );
+    return [...disclosure[list].slice(0, disclosure[list].length - savedCount), ...additions[list].map(added)];
   };
-  const block = (list, kind) => h("div", { class: kind }, h("h3", {}, t(`candidates.headings.${list}`)), items(list));
   return [
     h("p", { class: "company" }, orgName),
     h("p", {}, t("candidates.recordedFor", { company: orgName })),
-    h("div", { class: "pair" }, block("captures", "recorded"), block("doesNotCapture", "not-recorded")),
-    h("div", { class: "pair plain" }, block("evaluated"), block("dataUse")),
+    disclosureLists(Object.fromEntries(LISTS.map((list) => [list, items(list)])), "h3"),
     h("p", { class: "quiet" }, t("candidates.version", { version: settings.disclosureVersion })),
   ];
 }

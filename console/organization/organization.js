@@ -1,6 +1,7 @@
 // The organization's settings: navigation, and the selected part.
 
-import { toastError } from "../shared/dialogs.js";
+import * as api from "../shared/api.js";
+import { confirm, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -30,7 +31,7 @@ export async function show(main, { part = PARTS[0] }, context) {
   fill(main, h("div", { class: "with-parts" }, navigation, h("div", { class: "part-page" }, head, content)));
   if (!isKnown) return fill(content, h("div", { class: "panel" }, h("p", {}, t("errors.missing"))));
   const module = await import(`./${part}.js`);
-  const load = () => renderAsync(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions, withErrorToast }));
+  const load = () => renderAsync(content, () => module.load(context), (data) => module.render(data, { ...context, refresh, actions }));
   // Replacing the content drops the focus.
   const refresh = async () => {
     await load();
@@ -39,15 +40,14 @@ export async function show(main, { part = PARTS[0] }, context) {
   await load();
 }
 
-/** Run an action, and show its error. Resolves to true if it succeeded. */
-async function withErrorToast(run) {
-  try {
-    await run();
-    return true;
-  } catch (error) {
-    toastError(error);
-    return false;
-  }
+/** Set a field to true, or to false after a confirmation. Undo sets it to true again. */
+export async function setFlag(path, name, value, { done, ...confirmation }, { refresh }) {
+  const set = async (newValue) => {
+    await api.patch(path, { [name]: newValue });
+    await refresh();
+  };
+  if (value) await set(true);
+  else if (await confirm({ ...confirmation, run: () => set(false) })) toast(done, { undo: () => set(true) });
 }
 
 /** Build a warning about additions to the disclosure that contradict the retention period. */

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { adminOnlyNotice } from "./organization.js";
+import { adminOnlyNotice, setFlag } from "./organization.js";
 import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
@@ -20,10 +20,10 @@ export function render(people, context) {
   const notes = [adminOnlyNotice(context), isAdmin && !people.some(({ role }) => role === "admin") && firstAdminNotice(context)];
   if (!people.length) return [emptyState(t("people.emptyTitle"), t("people.empty")), notes];
   const columns = [
-    { name: "name", label: t("people.name"), value: ({ name }) => name, render: (person) => nameCell(person, context), sortable: true },
+    { name: "name", label: t("common.name"), value: ({ name }) => name, render: (person) => nameCell(person, context), sortable: true },
     { name: "role", label: t("people.role"), value: ({ role }) => t(`people.roles.${role}`), sortable: true },
     { name: "invite", label: t("people.invitation"), value: ({ invite }) => invite?.state, render: invitation, sortable: true },
-    { name: "added", label: t("people.added"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
+    { name: "added", label: t("common.added"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
     isAdmin && { name: "actions", label: t("common.actions"), value: () => null, render: (person) => actions(person, context) },
   ].filter(Boolean);
   return [
@@ -66,7 +66,7 @@ function actions(person, context) {
     "div",
     { class: "actions" },
     button(t("people.change"), () => update(person, context)),
-    button(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, !person.active, context)),
+    button(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, context)),
     button(t("common.delete"), () => remove(person, context)),
   );
 }
@@ -78,8 +78,8 @@ function personFields(person, { me }) {
     return h("label", { class: "choice" }, input, h("span", {}, h("strong", {}, t(`people.roles.${role}`)), " ", h("span", { class: "quiet" }, t(`people.roleTexts.${role}`))));
   });
   return [
-    field(t("people.name"), h("input", { name: "name", required: true, maxlength: 255, value: person?.name ?? "", autocomplete: "off" }), t("people.nameHint")),
-    field(t("people.email"), h("input", { name: "email", type: "email", required: true, value: person?.email ?? "", autocomplete: "off" })),
+    field(t("common.name"), h("input", { name: "name", required: true, maxlength: 255, value: person?.name ?? "", autocomplete: "off" }), t("people.nameHint")),
+    field(t("common.emailAddress"), h("input", { name: "email", type: "email", required: true, value: person?.email ?? "", autocomplete: "off" })),
     h("fieldset", { class: "choices" }, h("legend", {}, t("people.role")), choices),
   ];
 }
@@ -100,15 +100,9 @@ async function update(person, context) {
   if (await ask({ title, content: personFields(person, context), save })) await context.refresh();
 }
 
-async function setActive(person, active, context) {
-  const set = async (value) => {
-    await api.patch(`/v1/org/people/${person.id}`, { active: value });
-    await context.refresh();
-  };
-  if (active) return context.withErrorToast(() => set(true));
-  const title = t("people.deactivateTitle", { name: person.name });
-  const isDone = await confirm({ title, text: t("people.deactivateText"), action: t("people.deactivate"), run: () => set(false) });
-  if (isDone) toast(t("people.deactivated", { name: person.name }), { undo: () => set(true) });
+function setActive({ id, name, active }, context) {
+  const texts = { title: t("people.deactivateTitle", { name }), text: t("people.deactivateText"), action: t("people.deactivate"), done: t("people.deactivated", { name }) };
+  return setFlag(`/v1/org/people/${id}`, "active", !active, texts, context);
 }
 
 async function remove(person, context) {

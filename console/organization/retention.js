@@ -54,7 +54,7 @@ async function save(days, before, context) {
     const text = t("retention.confirmText", { n: days });
     const isDone = await confirm({ title: t("retention.confirmTitle"), text, action: t("retention.confirmAction"), run: () => set(days) });
     if (!isDone) return;
-  } else if (!(await context.withErrorToast(() => set(days)))) return;
-  toast(t("retention.saved"));
+  } else await set(days);
+  toast(t("common.saved"));
   await context.refresh();
 }

@@ -34,7 +34,7 @@ function lastUsed({ isAlive, lastUsedAt }) {
 async function create(context) {
   const name = h("input", { name: "name", required: true, maxlength: 255, autocomplete: "off" });
   const save = () => api.post("/v1/org/runners", { name: name.value });
-  const created = await ask({ title: t("runners.create"), content: field(t("tokens.name"), name, t("runners.nameHint")), action: t("tokens.createAction"), save });
+  const created = await ask({ title: t("runners.create"), content: field(t("common.name"), name, t("runners.nameHint")), action: t("tokens.createAction"), save });
   if (!created) return;
   const title = t("tokens.createdTitle", { name: created.runner.name });
   await showSecret({ title, text: t("runners.createdText", { url: location.origin }), secret: created.secret });

@@ -20,7 +20,7 @@ export function render(signIns, context) {
   const columns = [
     { name: "method", label: t("signIns.method"), value: ({ method }) => t(`signIns.methods.${method}`), render: methodCell },
     { name: "created", label: t("signIns.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
-    { name: "used", label: t("signIns.used"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => lastUsedAt && formatRelative(lastUsedAt) },
+    { name: "used", label: t("tokens.lastUsed"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => lastUsedAt && formatRelative(lastUsedAt) },
     { name: "expires", label: t("signIns.expires"), value: ({ expiresAt }) => expiresAt, render: ({ expiresAt }) => formatDateTime(expiresAt) },
   ];
   return [

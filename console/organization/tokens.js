@@ -41,7 +41,7 @@ export function render({ tokens, people }, context) {
 
 /** Build the columns of all kinds of tokens, `tokens` or `runners`: name, creation, and actions for admins. */
 export const sharedColumns = (context, kind) => [
-  { name: "name", label: t("tokens.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
+  { name: "name", label: t("common.name"), value: ({ name }) => name, render: (token) => nameCell(token, context), sortable: true },
   { name: "created", label: t("tokens.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDay(createdAt), sortable: true, wide: true },
   context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (token) => revokeButton(token, context, kind) },
 ];
@@ -89,7 +89,7 @@ async function create(people, context) {
     "select",
     { name: "expiresInDays" },
     LIFETIMES.map((days) => h("option", { value: days, selected: days === 90 }, t("tokens.days", { n: days }))),
-    h("option", { value: "" }, t("tokens.neverExpires")),
+    h("option", { value: "" }, t("tokens.never")),
   );
   const save = async (form) => {
     const body = { name: form.elements.name.value, scopes: [scope.value] };
@@ -98,7 +98,7 @@ async function create(people, context) {
     return api.post("/v1/org/tokens", body);
   };
   const content = [
-    field(t("tokens.name"), h("input", { name: "name", required: true, maxlength: 255, autocomplete: "off" }), t("tokens.nameHint")),
+    field(t("common.name"), h("input", { name: "name", required: true, maxlength: 255, autocomplete: "off" }), t("tokens.nameHint")),
     field(t("tokens.owner"), owner, t("tokens.ownerHint")),
     field(t("tokens.scope"), scope),
     field(t("tokens.lifetime"), lifetime),

@@ -96,6 +96,6 @@ function models(usage) {
     { class: "panel" },
     h("h2", {}, t("usage.byModel")),
     h("p", { class: "quiet" }, t("usage.text")),
-    dataTable({ caption: t("usage.byModel"), columns, rows: usage, count: (n) => t("usage.rows", { n }) }),
+    dataTable({ caption: t("usage.byModel"), columns, rows: usage }),
   );
 }

@@ -16,7 +16,7 @@ const PAGE_SIZE = 20;
 /** Build the list of a webhook's deliveries. */
 export function deliveries(webhook, context) {
   const list = h("div", {});
-  const select = h("select", {}, h("option", { value: "" }, t("deliveries.all")), STATES.map((state) => h("option", { value: state }, t(`deliveries.states.${state}`))));
+  const select = h("select", {}, h("option", { value: "" }, t("common.all")), STATES.map((state) => h("option", { value: state }, t(`deliveries.states.${state}`))));
   const load = (after) =>
     api.get(`/v1/webhooks/${webhook.id}/deliveries`, {
       query: { order: "desc", limit: PAGE_SIZE, state: select.value, after },
@@ -46,7 +46,7 @@ function render(page, load, webhook, context) {
     context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (delivery) => redeliverButton(delivery, webhook, context) },
   ].filter(Boolean);
   const table = dataTable({ caption: t("webhooks.deliveries"), columns, rows: page.deliveries, count: (n) => t("deliveries.count", { n }) });
-  return [table, olderButton(page, { table, load, field: "deliveries", withErrorToast: context.withErrorToast })];
+  return [table, olderButton(page, { table, load, field: "deliveries" })];
 }
 
 function stateCell(delivery) {
@@ -88,5 +88,5 @@ function redeliverButton(delivery, webhook, context) {
   };
   const label = `${t("deliveries.redeliver")}: ${delivery.type}, ${formatDateTime(delivery.createdAt)}`;
   const isQueued = delivery.state === "queued";
-  return h("button", { type: "button", class: "small", disabled: isQueued || !webhook.enabled, "aria-label": label, onclick: () => context.withErrorToast(run) }, t("deliveries.redeliver"));
+  return h("button", { type: "button", class: "small", disabled: isQueued || !webhook.enabled, "aria-label": label, onclick: run }, t("deliveries.redeliver"));
 }

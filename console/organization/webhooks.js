@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { ask, confirm, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
-import { adminOnlyNotice } from "./organization.js";
+import { adminOnlyNotice, setFlag } from "./organization.js";
 import { showSecret } from "../shared/secrets.js";
 import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -44,9 +44,9 @@ function panel(webhook, isOpen, context) {
     h(
       "dl",
       { class: "detail-list" },
-      detail(t("webhooks.types"), webhook.types.length ? webhook.types.join(", ") : t("webhooks.allTypes")),
+      detail(t("webhooks.types"), webhook.types.length ? webhook.types.join(", ") : t("common.all")),
       detail(t("webhooks.personal"), t(webhook.includePersonal ? "common.yes" : "common.no")),
-      detail(t("webhooks.added"), formatDay(webhook.createdAt)),
+      detail(t("common.added"), formatDay(webhook.createdAt)),
     ),
     isAdmin &&
       h(
@@ -54,7 +54,7 @@ function panel(webhook, isOpen, context) {
         { class: "actions" },
         button(t("webhooks.test"), ({ target }) => runAction(target, () => test(webhook, details, reload, context))),
         button(t("people.change"), () => update(webhook, context)),
-        button(t(webhook.enabled ? "webhooks.disable" : "webhooks.enable"), () => setEnabled(webhook, !webhook.enabled, context)),
+        button(t(webhook.enabled ? "webhooks.disable" : "webhooks.enable"), () => setEnabled(webhook, context)),
         button(t("webhooks.rotate"), () => rotate(webhook, context)),
         button(t("common.delete"), () => remove(webhook, context)),
       ),
@@ -95,7 +95,7 @@ function fields(webhook, types) {
   const personal = h("input", { type: "checkbox", name: "includePersonal", checked: webhook?.includePersonal ?? false });
   return [
     field(t("webhooks.url"), url, t("webhooks.urlHint")),
-    field(t("webhooks.description"), h("input", { name: "description", maxlength: 255, value: webhook?.description ?? "" })),
+    field(t("common.name"), h("input", { name: "description", maxlength: 255, value: webhook?.description ?? "" })),
     h("fieldset", { class: "choices scrolling" }, h("legend", {}, t("webhooks.types")), h("p", { class: "quiet" }, t("webhooks.typesHint")), choices),
     h("label", { class: "choice" }, personal, h("span", {}, t("webhooks.personalHint"))),
   ];
@@ -131,16 +131,9 @@ async function update(webhook, context) {
   if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, describeTypes(webhook.types)), save })) await context.refresh();
 }
 
-async function setEnabled(webhook, enabled, context) {
-  const set = async (value) => {
-    await api.patch(`/v1/webhooks/${webhook.id}`, { enabled: value });
-    await context.refresh();
-  };
-  if (enabled) return context.withErrorToast(() => set(true));
-  const run = () => set(false);
-  if (await confirm({ title: t("webhooks.disableTitle"), text: t("webhooks.disableText"), action: t("webhooks.disable"), run })) {
-    toast(t("webhooks.disabled"), { undo: () => set(true) });
-  }
+function setEnabled({ id, enabled }, context) {
+  const texts = { title: t("webhooks.disableTitle"), text: t("webhooks.disableText"), action: t("webhooks.disable"), done: t("webhooks.disabled") };
+  return setFlag(`/v1/webhooks/${id}`, "enabled", !enabled, texts, context);
 }
 
 async function rotate(webhook, context) {

@@ -8,7 +8,7 @@ import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
 
 const COLUMNS = [
-  { name: "name", label: t("rubrics.name"), value: ({ name }) => name, sortable: true },
+  { name: "name", label: t("common.name"), value: ({ name }) => name, sortable: true },
   { name: "criteria", label: t("rubrics.criteria"), value: ({ criteria }) => criteria.map(({ title }) => title).join(", ") },
   { name: "version", label: t("rubrics.version"), value: ({ version }) => version, numeric: true, sortable: true },
   { name: "changed", label: t("rubrics.changed"), value: ({ updatedAt }) => updatedAt, render: ({ updatedAt }) => formatDay(updatedAt), sortable: true, wide: true },

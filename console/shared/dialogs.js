@@ -173,11 +173,7 @@ export function toast(text, { undo } = {}) {
   if (undo) {
     const run = async () => {
       close();
-      try {
-        await undo();
-      } catch (error) {
-        toastError(error);
-      }
+      await undo();
     };
     element.append(h("button", { type: "button", onclick: run }, t("common.undo")));
   }

@@ -1,5 +1,6 @@
 // A button that adds a list's next page to its table.
 
+import { runAction } from "./dialogs.js";
 import { h } from "./dom.js";
 import { addRows } from "./table.js";
 import { t } from "./texts.js";
@@ -10,20 +11,15 @@ import { t } from "./texts.js";
  * page -- the first page, with its cursor `next`
  * load -- `(after) => page`
  * field -- name of the page's field that contains the rows
- * withErrorToast -- runs an action and shows its error
  */
-export function olderButton(page, { table, load, field, withErrorToast }) {
+export function olderButton(page, { table, load, field }) {
   let { next } = page;
-  const button = h("button", { type: "button", class: "secondary older", hidden: !next }, t("common.older"));
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    await withErrorToast(async () => {
-      const older = await load(next);
-      addRows(table, older[field]);
-      next = older.next;
-    });
+  const loadMore = async () => {
+    const older = await load(next);
+    addRows(table, older[field]);
+    next = older.next;
     button.hidden = !next;
-    button.disabled = false;
-  });
+  };
+  const button = h("button", { type: "button", class: "secondary older", hidden: !next, onclick: () => runAction(button, loadMore) }, t("common.older"));
   return button;
 }
