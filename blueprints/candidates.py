@@ -161,7 +161,6 @@ def allow_redeem(candidate_id):
 
 
 def candidate_response(candidate_id: Any) -> Response:
-    """Build the response for one candidate."""
     row = or_not_found(find_candidate(caller, candidate_id))
     return jsonify(candidate=serialize_candidate(row, caller.can_view_keys))
 
@@ -200,7 +199,6 @@ def _csv(candidates: CandidateList, reveals_keys: bool) -> Iterator[str]:
 
 
 def csv_lines(rows: Iterable[Any]) -> str:
-    """Format rows as CSV lines."""
     lines = io.StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()

@@ -9,7 +9,6 @@ from flask import request
 from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, page
 from blueprints.sessions import session_state
-from errors import invalid
 from models import ApiToken, CandidateKey, Event, Session, TestRun, batches, overview, sessions, visibility
 from models.sessions import timeline
 from models.tasks.runs import hidden_tests
@@ -69,7 +68,7 @@ def get_timeline(query, session_id):
         name: query.get(name) for name in ("kind", "without", "event_id", "source", "actor", "channel")
     }
     is_full, latest_first = query["detail"] == "full", query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _parse_cursor(query), is_full, latest_first, **filters)
+    result = timeline.page(session, query["limit"], query.get("after"), is_full, latest_first, **filters)
     events = [_build_event(event) for event in result.events]
     return {"task_read_at": session.task_read_at, "events": events, "next": result.next}
 
@@ -128,7 +127,7 @@ def get_decisions(query, session_id):
     """
     session = find(Session, session_id)
     kinds, latest_first = sorted(DECISION_KINDS), query["order"] == "desc"
-    result = timeline.page(session, query["limit"], _parse_cursor(query), True, latest_first, kind=kinds)
+    result = timeline.page(session, query["limit"], query.get("after"), True, latest_first, kind=kinds)
     decisions = [event | read_decision(event["envelope"]) for event in result.events]
     return {"decisions": decisions, "next": result.next}
 
@@ -208,13 +207,6 @@ def _with_tests(row: dict[str, Any], hidden: TestRun | None) -> dict[str, Any]:
     counts = {name: row[f"tests_{name}_count"] for name in ("passed", "failed", "skipped")}
     result = counts | {"note": row["tests_note"], "source": "team"}
     return row | {"test_result": None if counts["passed"] is None else result, "hidden_tests": hidden}
-
-
-def _parse_cursor(query: dict[str, Any]) -> timeline.Cursor | None:
-    try:
-        return timeline.Cursor.parse(query["after"]) if "after" in query else None
-    except ValueError as error:
-        raise invalid("after", str(error)) from None
 
 
 def _build_compact_event(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import { HOME } from "./shared/url_state.js";
 import * as api from "./shared/api.js";
-import { field, onSubmit } from "./shared/dialogs.js";
+import { field, saveForm } from "./shared/dialogs.js";
 import { fill, h, newId } from "./shared/dom.js";
 import { deleteDrafts } from "./shared/drafts.js";
 import { errorNotice, renderAsync } from "./shared/states.js";
@@ -95,39 +95,24 @@ function oidcError(code) {
 function emailForm() {
   const email = h("input", { type: "email", name: "email", autocomplete: "email", required: true });
   const confirmation = () => h("div", { class: "notice good", role: "status" }, h("strong", {}, t("signIn.emailSentTitle")), h("p", {}, t("signIn.emailSent")));
-  return form({
-    content: field(t("common.emailAddress"), email, t("signIn.emailHint")),
-    action: t("signIn.sendEmail"),
-    save: () => api.post("/v1/sign-in/email", { email: email.value }),
-    onSuccess: (element) => element.replaceWith(confirmation()),
-  });
+  const save = async (form) => {
+    await api.post("/v1/sign-in/email", { email: email.value });
+    form.replaceWith(confirmation());
+  };
+  return saveForm({ content: field(t("common.emailAddress"), email, t("signIn.emailHint")), action: t("signIn.sendEmail"), save });
 }
 
 function tokenForm(onSignedIn, isOnlyMethod) {
   const token = h("input", { type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
   // Browsers warn about a password form without a user name.
   const name = h("input", { name: "username", autocomplete: "username", value: t("signIn.token"), hidden: true });
-  const element = form({
-    content: [name, field(t("signIn.token"), token, t("signIn.tokenHint"))],
-    action: t("signIn.title"),
-    save: () => api.post("/v1/sign-in", { token: token.value.trim() }),
-    onSuccess: onSignedIn,
-  });
+  const save = async () => {
+    await api.post("/v1/sign-in", { token: token.value.trim() });
+    onSignedIn();
+  };
+  const element = saveForm({ content: [name, field(t("signIn.token"), token, t("signIn.tokenHint"))], action: t("signIn.title"), save });
   const focus = ({ target }) => target.open && token.focus();
   return isOnlyMethod ? element : h("details", { class: "other-way", ontoggle: focus }, h("summary", {}, t("signIn.withToken")), element);
-}
-
-/** Build a form that calls `save`, then `onSuccess(form)`. Shows an error from `save`. */
-function form({ content, action, save, onSuccess }) {
-  const message = h("div", { class: "notice bad", role: "alert", hidden: true });
-  const submit = h("button", { type: "submit", class: "primary" }, action);
-  const element = h("form", {}, content, message, h("div", { class: "actions" }, submit));
-  const run = async () => {
-    await save();
-    onSuccess(element);
-  };
-  onSubmit(element, { submit, message, save: run });
-  return element;
 }
 
 /**

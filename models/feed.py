@@ -39,7 +39,6 @@ class FeedEvent(Model):
     position = peewee.BigIntegerField(null=True)
 
     class Meta:
-        table_name = "feed_events"
         indexes = ((("organization", "position"), True),)
 
     @classmethod

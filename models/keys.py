@@ -56,13 +56,8 @@ class CandidateKey(ProtectedModel):
     # Keys are generated in bulk, without entries.
     unrecorded = {"decision": "undecided"} | dict.fromkeys(
         (
-            "decision_reason",
-            "decided_at",
-            "decided_by",
-            "extra_minutes",
-            "time_multiplier_thousandths",
-            "erased_at",
-            "decision_finding_reason",
+            *("decision_reason", "decided_at", "decided_by", "erased_at", "decision_finding_reason"),
+            *("extra_minutes", "time_multiplier_thousandths"),
         )
     )
     untracked_columns = frozenset({"reminded_at", "task_read_at", "bounced", "ledger_version"})

@@ -88,9 +88,6 @@ class User(ProtectedModel):
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
 
-    class Meta:
-        table_name = "users"
-
     @property
     def can_score(self) -> bool:
         return self.active and roles.allows(self.role, "write")
@@ -149,9 +146,6 @@ class ApiToken(ProtectedModel, RecordsUse):
     expires_at = TimestampField(null=True)
     last_used_at = TimestampField(null=True)
     revoked_at = TimestampField(null=True)
-
-    class Meta:
-        table_name = "api_tokens"
 
     @classmethod
     def issue(

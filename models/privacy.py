@@ -21,14 +21,7 @@ from models.keys import CandidateKey
 from models.ledger import audit
 from models.ledger.protection import ProtectedModel, append_erasure
 from models.orgs import ApiToken, Organization
-from models.sessions import (
-    Consent,
-    Derivation,
-    Session,
-    SigningKey,
-    close_for_erasure,
-    derive_before_lock,
-)
+from models.sessions import Consent, Derivation, Session, SigningKey, close_for_erasure, derive_before_lock
 from models.sessions.client_reports import ClientReport
 from models.sessions.model_usage import ModelUsage
 from models.sessions.submissions import Submission, SubmissionFile

@@ -34,7 +34,6 @@ def audited(organization: Organization, action: str) -> Iterator[None]:
 
 
 def find_organization(id_or_name: str) -> Organization:
-    """Find an organization by id or name."""
     by_id_or_name = (Organization.id == parse_id(id_or_name)) | (Organization.name == id_or_name)
     organizations = list(Organization.select().where(by_id_or_name).limit(2))
     if not organizations:

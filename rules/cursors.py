@@ -1,4 +1,4 @@
-"""List cursors: a row's position, given by its creation time and id."""
+"""Cursors: the positions of a row in a list, and of an event in a timeline."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,8 @@ from rules.timestamps import parse_stored_time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMAT = re.compile(r"([0-9]{1,16})\.([0-9a-f]{32})", re.ASCII)
+_EVENT_FORMAT = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
+_INT64 = range(-(2**63), 2**63)
 
 
 class Cursor(NamedTuple):
@@ -34,3 +36,22 @@ class Cursor(NamedTuple):
         if match is None:
             raise ValueError("Must be the `next` of an earlier page.")
         return cls(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]))
+
+
+class EventCursor(NamedTuple):
+    """An event's position: its time and arrival number."""
+
+    time_ns: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.time_ns}.{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EventCursor":
+        """Parse a cursor. Raises ValueError."""
+        match = _EVENT_FORMAT.fullmatch(text)
+        numbers = [int(number) for number in match.groups()] if match else []
+        if not numbers or not all(number in _INT64 for number in numbers):
+            raise ValueError("Must be the `next` of an earlier page.")
+        return cls(*numbers)

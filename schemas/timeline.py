@@ -5,9 +5,10 @@ from typing import Any
 import marshmallow as ma
 
 from rules import moments
+from rules.cursors import EventCursor
 from rules.events.recorded_events import CHANNELS, CLIENT
 from rules.metrics import commands
-from schemas import common
+from schemas import common, queries
 from schemas.base import PageOf, Schema, define_schema
 from schemas.candidate_session import Envelope
 from schemas.common import EXAMPLE_EVENT_ID
@@ -29,6 +30,7 @@ from schemas.queries import CREATED_AFTER, UPDATED_AFTER, Filter, Limit, PageQue
 from schemas.sessions import SessionSummary
 from schemas.timestamps import EventTime, Timestamp, TimestampInput
 
+EXAMPLE_CURSOR = "1775034000123456789.42"
 MAX_FILTER_CHARACTERS = 2000
 
 SOURCE = String("Tool that reported the event.", example="claude-code", null=True)
@@ -58,19 +60,16 @@ Sessions = define_schema(
 )
 
 
-class Cursor(String):
+class After(queries.After):
     """A position in the timeline."""
 
-    openapi = {"example": "1775034000123456789.42"}
-
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else str(value)
+    cursor = EventCursor
 
 
 class CursorQuery(Filter):
     """Pagination by cursor, in event order."""
 
-    after = Cursor("The previous page's `next`. Omit for the first page.", max=100)
+    after = After("The previous page's `next`. Omit for the first page.")
     limit = Limit()
     order = Choice(["asc", "desc"], "By event time. `desc` starts at the latest event.", load_default="asc")
 
@@ -121,8 +120,10 @@ class Timeline(Schema):
 
     task_read_at = common.TASK_READ_AT
     events = ListOf(TimelineEvent, "Events.")
-    next = Cursor(
-        "Value for `after`; null on the last page. Events arriving later can precede it.", null=True
+    next = String(
+        "Value for `after`; null on the last page. Events arriving later can precede it.",
+        example=EXAMPLE_CURSOR,
+        null=True,
     )
 
 
@@ -155,7 +156,7 @@ class Decisions(Schema):
     """A page of decisions in chronological order."""
 
     decisions = ListOf(Decision, "Decisions.")
-    next = Cursor("Value for `after`; null on the last page.", null=True)
+    next = String("Value for `after`; null on the last page.", example=EXAMPLE_CURSOR, null=True)
 
 
 class Moment(Schema):

@@ -5,8 +5,7 @@ import * as api from "../shared/api.js";
 import { decide } from "../decisions/decision.js";
 import { selectionBar } from "../decisions/selection.js";
 import { cohortSection } from "./board_cohort.js";
-import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, urlQuery, viewButtons } from "./board_filters.js";
-import { MAX_ROWS, PAGE_SIZE, resultPages, resultsPath } from "./board_rows.js";
+import { apiQuery, clearFilters, filterForm, isFiltered, readQuery, resultsPath, urlQuery, viewButtons } from "./board_filters.js";
 import { columns } from "./board_table.js";
 import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
@@ -22,6 +21,9 @@ import { addRows, dataTable, focusRow, focusedRow, showRows } from "../shared/ta
 import { t } from "../shared/texts.js";
 
 const FIRST_ROWS = 15;
+const FIRST_PAGE_SIZE = 50; // smaller, so it loads faster
+// Laying out more than 200 rows blocks slow computers for more than 100 ms.
+const PAGE_SIZE = 150;
 const button = (label, onclick, kind = "secondary") => h("button", { type: "button", class: kind, onclick }, label);
 
 export async function show(main, { assessmentId }, context) {
@@ -49,9 +51,8 @@ class Board {
 
   /** Load everything but the rows, whose first page loads at the same time. */
   async prepare() {
-    this.firstPages = this.pages();
-    this.firstPage = this.firstPages.next();
-    this.firstPage.catch(() => {}); // `addPages` reports it.
+    this.firstPage = this.loadFirstPage();
+    this.firstPage.catch(() => {}); // `loadRows` reports it.
     [this.counts] = await Promise.all([this.loadCounts(), this.assessmentId && this.loadAssessment()]);
   }
 
@@ -143,18 +144,25 @@ class Board {
 
   // -- Loading
 
-  pages(after = null) {
+  /** Load the first page of the current view. Aborts the loading of other rows. */
+  loadFirstPage() {
     this.loading?.abort();
     this.loading = new AbortController();
-    const signal = AbortSignal.any([this.signal, this.loading.signal]);
-    this.rowsSignal = signal;
-    return resultPages(this.assessmentId, apiQuery(this), { after, signal });
+    this.rowsSignal = AbortSignal.any([this.signal, this.loading.signal]);
+    return this.loadPage(FIRST_PAGE_SIZE);
+  }
+
+  async loadPage(limit, after) {
+    const query = { ...apiQuery(this), limit, after };
+    const page = await api.get(resultsPath(this.assessmentId), { query, signal: this.rowsSignal });
+    for (const row of page.results) this.known.set(row.candidateId, row);
+    return page;
   }
 
   /** Load rows and counts, at first only the rest of the rows. */
   async load() {
     try {
-      if (!this.firstPages) {
+      if (!this.firstPage) {
         // The text for an empty view depends on them.
         this.counts = await this.loadCounts();
         this.showViews();
@@ -172,16 +180,16 @@ class Board {
     this.views.children[focused]?.focus();
   }
 
-  /** Show the first page, then append the rest. */
+  /** Show the first page, then append a second one. */
   async loadRows() {
-    const pages = this.firstPages ?? this.pages();
-    const first = this.firstPage ?? pages.next();
-    this.firstPages = this.firstPage = null;
+    const firstPage = this.firstPage ?? this.loadFirstPage();
+    this.firstPage = null;
     const signal = this.rowsSignal;
     this.isLoading = this.moreButton.hidden = true;
     this.table.setAttribute("aria-busy", "true");
     try {
-      await this.addPages(pages, first);
+      await this.showFirstPage(await firstPage);
+      if (this.next) await this.addPage();
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -193,41 +201,36 @@ class Board {
     }
   }
 
-  /** Add pages to the table. `first` is the promise of a page that replaces the rows. */
-  async addPages(pages, first = null) {
+  async showFirstPage({ results, next }) {
+    // Few rows at first, which show sooner; a reload replaces all that are visible.
+    const shown = this.rows.length ? results.length : FIRST_ROWS;
+    Object.assign(this, { rows: [], next, isLoading: next !== null || results.length > shown });
+    fill(this.message);
+    showRows(this.table, { rows: results.slice(0, shown), sort: this.sort, empty: this.emptyState() });
+    this.isLoading = next !== null;
+    await this.appendRows(results, shown);
+  }
+
+  async addPage() {
+    const { results, next } = await this.loadPage(PAGE_SIZE, this.next);
+    Object.assign(this, { next, isLoading: false });
+    await this.appendRows(results, 0);
+  }
+
+  /** Add results, of which the table already shows some. */
+  async appendRows(results, shown) {
     const signal = this.rowsSignal;
-    let added = 0;
-    for (let page = await (first ?? pages.next()); !page.done; page = await pages.next()) {
-      if (signal.aborted) return;
-      const [results, next] = page.value;
-      added += results.length;
-      this.next = next;
-      for (const row of results) this.known.set(row.candidateId, row);
-      const hasMore = next !== null && added + PAGE_SIZE <= MAX_ROWS;
-      // Few rows at first, which show sooner; a reload replaces all that are visible.
-      const shown = !first ? 0 : this.rows.length ? results.length : FIRST_ROWS;
-      this.isLoading = hasMore || results.length > shown;
-      if (first) this.showFirstPage(results.slice(0, shown));
-      this.rows = first ? results : [...this.rows, ...results];
-      this.isLoading = hasMore;
-      if (results.length > shown) await addRows(this.table, results.slice(shown));
-      first = null;
-      if (!hasMore) break;
-    }
+    this.rows = [...this.rows, ...results];
+    await addRows(this.table, results.slice(shown));
     if (signal.aborted) return;
     this.moreButton.hidden = this.next === null;
     const scored = this.rows.filter(({ score }) => score.total !== null);
     this.scoreNote.hidden = !this.assessment || new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
   }
 
-  showFirstPage(results) {
-    fill(this.message);
-    showRows(this.table, { rows: results, sort: this.sort, empty: this.emptyState() });
-  }
-
   loadMore() {
     this.isLoading = true;
-    return runAction(this.moreButton, () => this.addPages(this.pages(this.next)), (error) => this.showFailure(error));
+    return runAction(this.moreButton, () => this.addPage(), (error) => this.showFailure(error));
   }
 
   showFailure(error) {

@@ -6,7 +6,7 @@ import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { markPlot, metricPlot } from "../shared/plots.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
-import { resultsPath } from "./board_rows.js";
+import { resultsPath } from "./board_filters.js";
 
 /**
  * Build a section that loads when it is opened. Returns `{element, showSelected()}`.

@@ -18,6 +18,9 @@ export function readQuery(query) {
   return { view: VIEWS.includes(view) ? view : DEFAULTS.view, filters, sort: { name: sort, order } };
 }
 
+/** The path of an assessment's results; of all results for null. */
+export const resultsPath = (assessmentId) => (assessmentId ? `/v1/assessments/${assessmentId}/results` : "/v1/results");
+
 /** API query parameters. */
 export const apiQuery = ({ view, filters, sort }) => ({ ...filters, view: view === "all" ? "" : view, sort: sort.name, order: sort.order });
 

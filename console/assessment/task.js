@@ -165,7 +165,7 @@ function checkView({ state, hint, isCurrent, problem, names, unstable, runs, cre
 }
 
 function nameList(title, names, open = false) {
-  const more = names.length > MAX_NAMES && h("p", { class: "quiet" }, t("task.check.more", { n: names.length - MAX_NAMES }));
+  const more = names.length > MAX_NAMES && h("p", { class: "quiet" }, t("common.more", { n: names.length - MAX_NAMES }));
   return h("details", { class: "test-run", open }, h("summary", {}, title), h("ul", {}, names.slice(0, MAX_NAMES).map((name) => h("li", {}, h("code", {}, testName(name))))), more);
 }
 

@@ -1,7 +1,7 @@
 // An assessment's compliance report, with selection rates by group.
 
 import * as api from "../shared/api.js";
-import { field, onSubmit, runAction } from "../shared/dialogs.js";
+import { field, runAction, saveForm } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { actionText } from "../organization/audit.js";
 import { candidateName } from "../shared/names.js";
@@ -87,9 +87,6 @@ function table(caption, rows, names, name) {
 
 function groups(path) {
   const lines = h("textarea", { name: "lines", rows: 5, required: true, spellcheck: "false", autocomplete: "off" });
-  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
-  const submit = h("button", { type: "submit", class: "primary" }, t("compliance.compare"));
-  const form = h("form", { class: "no-print" }, field(t("compliance.lines"), lines, t("compliance.linesHint")), message, h("div", { class: "actions" }, submit));
   const result = h("div", { role: "status" });
   const save = async () => {
     const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, { groups: parseGroups(lines.value) });
@@ -98,8 +95,8 @@ function groups(path) {
     const shown = rows.map((row) => ({ ...row, belowFourFifths: t(row.belowFourFifths ? "common.yes" : "common.no") }));
     fill(result, table("groups", shown, columns), texts.map((text) => text && h("p", {}, text)));
   };
-  onSubmit(form, { submit, message, save });
-  return section("groups", form, result);
+  const content = field(t("compliance.lines"), lines, t("compliance.linesHint"));
+  return section("groups", saveForm({ name: "no-print", content, action: t("compliance.compare"), save }), result);
 }
 
 /** Parse lines such as `applicant-4711, Group A`. */

@@ -87,7 +87,7 @@ function table(page, request, values) {
     return h("p", { class: "panel" }, t(isFiltered ? "audit.noMatches" : "audit.empty"));
   }
   const columns = [
-    { name: "time", label: t("audit.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
+    { name: "time", label: t("common.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "actor", label: t("audit.filters.actorId"), value: ({ actorName }) => actorName, render: actorCell },
     { name: "action", label: t("audit.filters.action"), value: ({ action }) => action, render: actionCell },
     { name: "subject", label: t("audit.filters.subjectId"), value: ({ subjectId }) => subjectId, render: subjectCell },
@@ -118,6 +118,6 @@ function actionCell({ action, bodyFields }) {
 
 function subjectCell({ subjectKind, subjectId, furtherIds }) {
   if (!subjectId) return "–";
-  const more = furtherIds.length ? ` ${t("audit.more", { n: furtherIds.length })}` : "";
+  const more = furtherIds.length ? ` ${t("common.more", { n: furtherIds.length })}` : "";
   return [subjectKind, more, h("div", {}, h("a", { href: `#/organization/audit?subjectId=${subjectId}`, class: "id" }, `…${subjectId.slice(-12)}`))];
 }

@@ -75,7 +75,7 @@ function personFields(person, { me }) {
   const roles = ROLES.filter((role) => role !== "admin" || me.person?.role === "admin");
   const choices = roles.map((role) => {
     const input = h("input", { type: "radio", name: "role", value: role, required: true, checked: role === (person?.role ?? "reviewer") });
-    return h("label", { class: "choice" }, input, h("span", {}, h("strong", {}, t(`people.roles.${role}`)), " ", h("span", { class: "quiet" }, t(`people.roleTexts.${role}`))));
+    return h("label", { class: "check-line" }, input, h("span", {}, h("strong", {}, t(`people.roles.${role}`)), " ", h("span", { class: "quiet" }, t(`people.roleTexts.${role}`))));
   });
   return [
     field(t("common.name"), h("input", { name: "name", required: true, maxlength: 255, value: person?.name ?? "", autocomplete: "off" }), t("people.nameHint")),

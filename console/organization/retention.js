@@ -18,7 +18,7 @@ export function render(settings, context) {
   const days = h("input", { type: "number", name: "retentionDays", min: 1, max: MAX_DAYS, value: retentionDays ?? DEFAULT_DAYS });
   const choice = (value, text) => {
     const input = h("input", { type: "radio", name: "kind", value, checked: (value === "after") === (retentionDays !== null) });
-    return h("label", { class: "choice" }, input, h("span", {}, text));
+    return h("label", { class: "check-line" }, input, h("span", {}, text));
   };
   const form = h("form", { class: "panel narrow" });
   const daysField = field(t("retention.days"), days, t("retention.daysHint"));

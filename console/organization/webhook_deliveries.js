@@ -37,7 +37,7 @@ export function deliveries(webhook, context) {
 function render(page, load, webhook, context) {
   if (!page.deliveries.length) return h("p", { class: "quiet" }, t("deliveries.empty"));
   const columns = [
-    { name: "time", label: t("deliveries.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
+    { name: "time", label: t("common.time"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "type", label: t("deliveries.type"), value: ({ type }) => type, render: ({ type }) => h("code", {}, type) },
     { name: "state", label: t("deliveries.state"), value: ({ state }) => state, render: stateCell },
     { name: "attempts", label: t("deliveries.attempts"), value: ({ attempts }) => attempts, numeric: true },
@@ -55,7 +55,7 @@ function stateCell(delivery) {
   return [
     h("span", { class: `badge ${kind}` }, t(`deliveries.states.${delivery.state}`)),
     delivery.error && delivery.state !== "delivered" && h("div", { class: "quiet" }, delivery.error),
-    isWaiting && h("div", { class: "quiet" }, t("deliveries.nextAttempt", { time: formatDateTime(delivery.dueAt) })),
+    isWaiting && h("div", { class: "quiet" }, t("actions.messages.next", { time: formatDateTime(delivery.dueAt) })),
   ];
 }
 

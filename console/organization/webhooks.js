@@ -90,14 +90,14 @@ function fields(webhook, types) {
   const url = h("input", { name: "url", type: "url", required: true, value: webhook?.url ?? "", placeholder: "https://" });
   const choices = types.map(([type, text]) => {
     const input = h("input", { type: "checkbox", name: "types", value: type, checked: webhook?.types.includes(type) ?? false });
-    return h("label", { class: "choice" }, input, h("span", {}, h("code", {}, type), " ", h("span", { class: "quiet" }, text)));
+    return h("label", { class: "check-line" }, input, h("span", {}, h("code", {}, type), " ", h("span", { class: "quiet" }, text)));
   });
   const personal = h("input", { type: "checkbox", name: "includePersonal", checked: webhook?.includePersonal ?? false });
   return [
     field(t("webhooks.url"), url, t("webhooks.urlHint")),
     field(t("common.name"), h("input", { name: "description", maxlength: 255, value: webhook?.description ?? "" })),
     h("fieldset", { class: "choices scrolling" }, h("legend", {}, t("webhooks.types")), h("p", { class: "quiet" }, t("webhooks.typesHint")), choices),
-    h("label", { class: "choice" }, personal, h("span", {}, t("webhooks.personalHint"))),
+    h("label", { class: "check-line" }, personal, h("span", {}, t("webhooks.personalHint"))),
   ];
 }
 

@@ -1,7 +1,7 @@
 // Panel with the team's notes on a session.
 
 import * as api from "../shared/api.js";
-import { field, onSubmit, runAction } from "../shared/dialogs.js";
+import { field, runAction, saveForm } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
@@ -30,15 +30,11 @@ export function notesPanel({ sessionId, me, can, signal }) {
 
   function form() {
     const text = h("textarea", { name: "text", rows: 3, maxlength: 10_000, required: true });
-    const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
-    const submit = h("button", { type: "submit", class: "secondary" }, t("notes.add"));
-    const element = h("form", {}, field(t("notes.label"), text), message, submit);
-    const save = async () => {
+    const save = async (element) => {
       await api.post(path, { text: text.value });
       element.reset();
       await reload();
     };
-    onSubmit(element, { submit, message, save });
-    return element;
+    return saveForm({ content: field(t("notes.label"), text), action: t("notes.add"), save });
   }
 }

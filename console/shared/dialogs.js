@@ -89,6 +89,15 @@ export function onSubmit(form, { submit, message, save, onError = (error) => sho
   });
 }
 
+/** Build a form with a submit button, which calls `save(form)`. Shows its errors like `onSubmit`. */
+export function saveForm({ content, action, save, name = null }) {
+  const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
+  const submit = h("button", { type: "submit", class: "primary" }, action);
+  const form = h("form", { class: name }, content, message, h("div", { class: "actions" }, submit));
+  onSubmit(form, { submit, message, save: () => save(form) });
+  return form;
+}
+
 /** Show an ApiError's messages next to their fields, and messages without a field in `message`. */
 export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);

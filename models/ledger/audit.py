@@ -44,17 +44,8 @@ class AuditEntry(ListedModel):
 
     personal_data = None  # only ids, and names of users and service accounts
     signed = (
-        *(
-            "id",
-            "organization",
-            "action",
-            "actor_kind",
-            "actor_id",
-            "actor_name",
-            "subject_kind",
-            "subject_id",
-        ),
-        *("further_ids", "body_fields", "came_from", "request_id", "created_at"),
+        *("id", "organization", "action", "actor_kind", "actor_id", "actor_name", "subject_kind"),
+        *("subject_id", "further_ids", "body_fields", "came_from", "request_id", "created_at"),
     )
 
     organization = peewee.ForeignKeyField(Organization, index=False)

@@ -45,7 +45,6 @@ class LedgerEntry(Table):
     is_rejected = peewee.BooleanField(default=False)
 
     class Meta:
-        table_name = "ledger_entries"
         indexes = ((("organization_id", "position"), True),)
 
     @property

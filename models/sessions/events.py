@@ -144,14 +144,8 @@ class Event(Table, ErasedWithSession):
 
     # The columns that `is_accepted` reads, and the size for reading in batches.
     SIGNED_COLUMNS = (
-        "event_id",
-        "received_at",
-        "late",
-        "verdict",
-        "channel",
-        "arrival_mac",
-        "size",
-        "envelope",
+        *("event_id", "received_at", "late", "verdict"),
+        *("channel", "arrival_mac", "size", "envelope"),
     )
 
     @staticmethod

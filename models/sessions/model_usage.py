@@ -11,16 +11,7 @@ import peewee
 from errors import NotFound, NotRedeemed
 from models import sql
 from models.assessments import Assessment
-from models.base import (
-    Model,
-    PersonalData,
-    Query,
-    TimestampField,
-    clock,
-    db,
-    is_postgres,
-    utc_month,
-)
+from models.base import Model, PersonalData, Query, TimestampField, clock, db, is_postgres, utc_month
 from models.fields import IntegerField, TextField
 from models.keys import CandidateKey
 from models.ledger.listed import ListedModel
@@ -60,18 +51,8 @@ class ModelUsage(ListedModel):
 
     # All but TRACES, which an erasure clears.
     signed = (
-        *(
-            "id",
-            "session",
-            "provider",
-            "model",
-            "started_at",
-            "ended_at",
-            "status_code",
-            "is_whole",
-            *_COUNTS,
-        ),
-        *("cost_nano_usd", "is_recorded", "created_at"),
+        *("id", "session", "provider", "model", "started_at", "ended_at", "status_code", "is_whole"),
+        *(*_COUNTS, "cost_nano_usd", "is_recorded", "created_at"),
     )
 
     session = peewee.ForeignKeyField(Session)

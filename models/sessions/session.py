@@ -9,15 +9,7 @@ import peewee
 from errors import Erased, KeyNotFound, NotRedeemed
 from models import sql
 from models.assessments import Assessment
-from models.base import (
-    PersonalData,
-    Query,
-    TimestampField,
-    clock,
-    db,
-    for_update,
-    is_postgres,
-)
+from models.base import PersonalData, Query, TimestampField, clock, db, for_update, is_postgres
 from models.fields import BigIntegerField, IntegerField, JSONField, TextField
 from models.keys import CandidateKey
 from models.ledger.protection import ProtectedModel

@@ -4,7 +4,6 @@ An envelope can be megabytes long, so envelopes are read only on request, a few 
 """
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -14,14 +13,13 @@ import peewee
 from models import batches
 from models.base import Query, clock
 from models.sessions import CountedEvents, Event, Session, prices
+from rules.cursors import EventCursor
 from rules.events.artifacts import ArtifactEvent
 from rules.events.recorded_events import CLIENT
 from rules.metrics import analysis
 
 MAX_RECENT_SUBJECTS = 50
 MAX_RECENT_SUPERSEDED = 10_000
-_CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
-_INT64 = range(-(2**63), 2**63)
 _ORDER = (Event.time_ns, Event.seq)
 # Columns stored before the envelope, so the database does not read it.
 _COLUMNS = (
@@ -35,36 +33,17 @@ COMPACT_COLUMNS = (
 COMPACT_ROWS = 1000
 
 
-class Cursor(NamedTuple):
-    """An event's position: its time and arrival number."""
-
-    time_ns: int
-    seq: int
-
-    def __str__(self) -> str:
-        return f"{self.time_ns}.{self.seq}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Cursor":
-        """Parse a cursor. Raises ValueError."""
-        match = _CURSOR.fullmatch(text)
-        numbers = [int(number) for number in match.groups()] if match else []
-        if not numbers or not all(number in _INT64 for number in numbers):
-            raise ValueError("Must be the `next` value of an earlier page.")
-        return cls(*numbers)
-
-
 class Page(NamedTuple):
     """Events as dictionaries, and the next page's cursor; None at the end."""
 
     events: list[dict[str, Any]]
-    next: Cursor | None
+    next: EventCursor | None
 
 
 def page(
     session: Session,
     limit: int,
-    after: Cursor | None = None,
+    after: EventCursor | None = None,
     full: bool = False,
     latest_first: bool = False,
     **filters: Any,
@@ -81,7 +60,7 @@ def page(
         events = next(batches.split(events, lambda row: row["size"]), [])
     events = _add_counts(session, events)
     is_last = len(events) == len(rows)
-    cursor = None if is_last else Cursor(events[-1]["time_ns"], events[-1]["seq"])
+    cursor = None if is_last else EventCursor(events[-1]["time_ns"], events[-1]["seq"])
     if full:
         envelopes = Event.envelopes([event["seq"] for event in events])
         # A missing envelope was erased after the query.
@@ -130,7 +109,7 @@ def read_compact(session: Session) -> Iterator[list[dict[str, Any]]]:
     counted, last = CountedEvents(session), None
     while rows := list(batches.after(query, _ORDER, last).limit(COMPACT_ROWS).dicts()):
         yield [row | {"counts": counted.includes(row)} for row in rows]
-        last = Cursor(rows[-1]["time_ns"], rows[-1]["seq"])
+        last = EventCursor(rows[-1]["time_ns"], rows[-1]["seq"])
 
 
 def artifact_events(session: Session, kinds: list[str]) -> Iterator[ArtifactEvent]:

@@ -295,7 +295,7 @@ def test_pages_are_read_from_an_index_without_sorting(assessment, session, filte
     add_many(make_session(make_key(assessment)), 1000)
     db.execute_sql("ANALYZE events")
     start = Event.select(peewee.fn.MIN(Event.time_ns)).where(Event.session == session).scalar()
-    for after in (None, *(timeline.Cursor(start + seconds * 10**9, 0) for seconds in (100, 2500, 4900))):
+    for after in (None, *(timeline.EventCursor(start + seconds * 10**9, 0) for seconds in (100, 2500, 4900))):
         (plan,) = statements.plans(lambda after=after: timeline.page(session, 50, after, **filters))
         assert index in plan.lower(), plan
         assert "sort" not in plan.lower(), plan

@@ -9,15 +9,7 @@ import peewee
 
 from errors import SessionFull
 from models import batches
-from models.base import (
-    ErasedWithSession,
-    Model,
-    PersonalData,
-    Query,
-    TimestampField,
-    clock,
-    db,
-)
+from models.base import ErasedWithSession, Model, PersonalData, Query, TimestampField, clock, db
 from models.fields import JSONField
 from models.ledger.protection import ProtectedModel
 from models.sessions import Session, stored_bytes

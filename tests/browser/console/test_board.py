@@ -249,12 +249,12 @@ def test_candidates_hidden_by_a_filter_can_be_compared(open_console, site, team,
 
 
 def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, team, assessment, cohort):
-    source = (CONSOLE / "assessment" / "board_rows.js").read_text()
-    script = re.sub(r"(FIRST_PAGE_SIZE|PAGE_SIZE|MAX_ROWS) = \d+", r"\1 = 4", source)
+    source = (CONSOLE / "assessment" / "board.js").read_text()
+    script = re.sub(r"(FIRST_PAGE_SIZE|PAGE_SIZE) = \d+", r"\1 = 3", source)
 
     def serve_script(page):
         page.route(
-            "**/console/assessment/board_rows.js",
+            "**/console/assessment/board.js",
             lambda route: route.fulfill(body=script, content_type="text/javascript"),
         )
 
@@ -262,8 +262,9 @@ def test_more_rows_are_added_once_and_not_after_a_filter_change(open_console, te
     board = open_board(open_console, team, assessment, query, before=serve_script)
     names = [*sorted(NAMES), "Zoe Late"]
     more = board.page.get_by_role("button", name="Show more")
+    board.wait_for_names(names[:6])
     more.dblclick()
-    board.wait_for_names(names[:8])
+    board.wait_for_names(names[:9])
     delayed = []
     board.page.route("**/results?*after=*", lambda route: delayed.append(route))
     with board.page.expect_request("**/results?*after=*"):
