@@ -106,12 +106,6 @@ function helpLink(section = "") {
   return h("a", { class: "quiet-link", href, target: "_blank", rel: "noopener" }, t("navigation.help"));
 }
 
-/** Load the signed-in caller, or null. Avoids `/v1/me`, because browsers log its 401 as an error. */
-async function loadMe(signal) {
-  const response = await api.get("/v1/sign-in", { signal });
-  return response.me;
-}
-
 /** Open the sign-in page, which returns to the current page. */
 function goToSignIn() {
   if (currentRoute().path.startsWith("/sign-in")) return;
@@ -162,7 +156,8 @@ async function show() {
     const loading = route && load(route.module);
     loading?.catch(() => {}); // Awaited below, unless the request fails first.
     if (!me) {
-      me = await loadMe(signal);
+      // Not `/v1/me`, because browsers log its 401 as an error.
+      ({ me } = await api.get("/v1/sign-in", { signal }));
       if (me) signedIn.postMessage(api.callerId(me));
     }
     if (!me) return goToSignIn();

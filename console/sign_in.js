@@ -6,7 +6,7 @@ import { field, saveForm } from "./shared/dialogs.js";
 import { fill, h, newId } from "./shared/dom.js";
 import { deleteDrafts } from "./shared/drafts.js";
 import { errorNotice, renderAsync } from "./shared/states.js";
-import { t } from "./shared/texts.js";
+import { has, t } from "./shared/texts.js";
 
 const RETURN_PAGE_KEY = "proofstone.returnPage";
 const RETURN_PAGE_LIFETIME_MS = 20 * 60 * 1000; // longer than an emailed link is valid
@@ -85,11 +85,9 @@ function notice(title, ...content) {
   return h("div", { class: "notice bad", role: "alert" }, h("strong", {}, title), h("p", {}, ...content));
 }
 
-const OIDC_ERRORS = ["limited", "unavailable", "state", "denied", "invalid", "unverified", "domain", "unknown"];
-
 function oidcError(code) {
   const name = code.replace("oidc_", "");
-  return notice(t("signIn.oidcTitle"), t(`signIn.oidc.${OIDC_ERRORS.includes(name) ? name : "invalid"}`));
+  return notice(t("signIn.oidcTitle"), t(`signIn.oidc.${has(`signIn.oidc.${name}`) ? name : "invalid"}`));
 }
 
 function emailForm() {

@@ -40,7 +40,7 @@ const LISTS = [
   {
     name: "expiringKeys",
     time: ({ expiresAt }) => ["todo.expires", expiresAt],
-    actions: (entry, reload) => [button(t("decisions.actions.extend"), entryName(entry), () => act("extend", [entry], { assessmentOf: () => entry, onDone: reload }))],
+    actions: (entry, reload) => [button(t("decisions.actions.extend"), entryName(entry), () => act("extend", [entry], { onDone: reload }))],
   },
   {
     name: "stalledTestRuns",

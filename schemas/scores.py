@@ -1,7 +1,7 @@
 """A session's scores."""
 
 from schemas.base import Author, Body, Deleted, Schema, define_response, define_schema
-from schemas.common import EXAMPLE_EVENT_ID
+from schemas.common import ALWAYS_TRUE, EXAMPLE_EVENT_ID
 from schemas.fields import Flag, Id, Integer, ListOf, Nested, Number, Pattern, String, Text
 from schemas.queries import Filter, QueryInteger
 from schemas.rubrics import Criterion
@@ -100,9 +100,7 @@ class Score(Schema):
 
 
 ScoreResponse = define_response("score", Score, "The current score.")
-RevealedScores = define_schema(
-    "RevealedScores", "The scores are visible.", ok=Flag("Always true.", example=True)
-)
+RevealedScores = define_schema("RevealedScores", "The scores are visible.", ok=ALWAYS_TRUE)
 WithdrawnScore = define_schema("WithdrawnScore", "The score is withdrawn but stays in the history.", Deleted)
 
 

@@ -82,7 +82,7 @@ class Board {
     });
     this.views = h("nav", { class: "views", "aria-label": t("board.viewsLabel") });
     this.filterForm = filterForm({ filters: this.filters, onChange: (filters) => this.update({ filters }) });
-    this.selection = selectionBar({ can: this.can, me: this.me, assessmentOf: this.assessmentOf, onDone: () => this.clearSelection() });
+    this.selection = selectionBar({ can: this.can, me: this.me, onDone: () => this.clearSelection() });
     this.message = h("div");
     this.scoreNote = h("p", { class: "quiet", hidden: true }, t("board.otherTotals"));
     this.selectionHint = h("span", { class: "quiet" }, t("board.selectionHint"));

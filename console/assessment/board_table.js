@@ -26,7 +26,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
     { name: "reviewers", label: t("reviewers.title"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
-    { name: "status", label: t("board.status"), sortable: true, wide: true, render: statusCell },
+    { name: "status", label: t("board.status"), sortable: true, wide: true, render: (row) => [h("span", { class: `pill status-${row.status}` }, statusText(row)), note(statusNote(row))] },
     { name: "decision", label: t("decisions.title"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
@@ -61,10 +61,6 @@ function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt
   if (status !== "pending") return null;
   if (["failed", "queued"].includes(invite?.state)) return t(`board.invite.${invite.state}`);
   return t("board.expires", { when: formatRelative(expiresAt) });
-}
-
-function statusCell(row) {
-  return [h("span", { class: `pill status-${row.status}` }, statusText(row)), note(statusNote(row))];
 }
 
 const findings = ({ integrityFindings }) => (integrityFindings?.codes ?? []).map(findingText);

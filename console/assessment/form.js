@@ -61,8 +61,8 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   fill(
     form,
     !canWrite && readOnlyNotice(),
-    canWrite && hasStarted && startedNotice(assessment),
-    draft && draftNotice(startOver),
+    canWrite && hasStarted && h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment)),
+    draft && h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver"))),
     // Locked once a candidate has started.
     h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders, assessment?.repository)),
     h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
@@ -142,14 +142,6 @@ const copyLink = ({ id }) => h("a", { class: "quiet-link", href: `#/assessments/
 const cancelLink = (assessment) => h("a", { class: "secondary", href: assessment ? `#/assessments/${assessment.id}` : "#/assessments" }, t("common.cancel"));
 
 const readOnlyNotice = () => h("p", { class: "notice" }, t("assessmentForm.readOnly"));
-
-function startedNotice(assessment) {
-  return h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment));
-}
-
-function draftNotice(startOver) {
-  return h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver")));
-}
 
 function previewPanel(preview) {
   return h(

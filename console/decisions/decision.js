@@ -33,8 +33,8 @@ export const decide = (row, { me, onDone }) => decideAll([row], { me, onDone });
  * Ask for one decision on several candidates, each with its own reasons. Names those whose decision someone else changed
  * meanwhile, and leaves them out unless it is saved again.
  */
-export async function decideAll(rows, { me, blindOf = ({ blind }) => blind ?? true, onDone }) {
-  const entries = await Promise.all(rows.map((row) => load(row, blindOf(row), me)));
+export async function decideAll(rows, { me, onDone }) {
+  const entries = await Promise.all(rows.map((row) => load(row, me)));
   const current = entries.map(({ draft, candidate }) => draft?.decision ?? candidate.decision);
   const initial = current.every((decision) => decision === current[0]) ? current[0] : "undecided";
   const update = () => entries.forEach((entry) => entry.update(value.value));
@@ -82,7 +82,7 @@ async function put(entry, decision) {
 export const loadCandidate = (id) => api.getWithEtag(`/v1/candidates/${id}`);
 
 /** Load a candidate with the scores that suggest a reason. The entry's `element` has the fields for the reasons. */
-async function load(row, blind, me) {
+async function load(row, me) {
   const loaded = await loadCandidate(row.candidateId);
   const { candidate } = loaded;
   const scorecard = candidate.sessionId && (await api.get(`/v1/sessions/${candidate.sessionId}/scores`));
@@ -98,7 +98,7 @@ async function load(row, blind, me) {
   const entry = {
     ...loaded,
     draft,
-    name: candidateName(candidate, { blind }),
+    name: candidateName(candidate, { blind: row.blind ?? true }),
     element: h("div", {}, notice, field(t("decisions.reason"), reason), findingField),
     reasons: () => ({ reason: reason.value.trim() || null, findingReason: (!findingField.hidden && findingReason.value.trim()) || null }),
     forget: () => storeDraft(me, draftName),

@@ -61,10 +61,9 @@ export const accepts = (name, candidate) => ACTIONS[name].accepts(candidate);
 /**
  * Build a bar with the actions on the selected rows, hidden without any. `update(rows)` sets the selection.
  *
- * assessmentOf -- `(row) => assessment` with `id` and `blind`
  * onDone -- called after each action and each undo
  */
-export function selectionBar({ can, me, assessmentOf, onDone }) {
+export function selectionBar({ can, me, onDone }) {
   let rows = [];
   const count = h("p", { role: "status" });
   const button = (name, run, max = Infinity) => {
@@ -72,10 +71,10 @@ export function selectionBar({ can, me, assessmentOf, onDone }) {
     return h("button", { type: "button", class: "secondary", onclick: start }, t(`decisions.actions.${name}`));
   };
   const changes = [
-    button("decide", () => decideAll(rows, { me, blindOf: (row) => assessmentOf(row).blind, onDone }), MAX_DECISIONS),
-    Object.keys(ACTIONS).map((name) => button(name, () => act(name, rows, { assessmentOf, onDone }), MAX_ROWS)),
+    button("decide", () => decideAll(rows, { me, onDone }), MAX_DECISIONS),
+    Object.keys(ACTIONS).map((name) => button(name, () => act(name, rows, { onDone }), MAX_ROWS)),
   ];
-  const element = h("div", { class: "selection-bar", role: "group", "aria-label": t("decisions.selection"), hidden: true }, count, can("write") && changes, button("export", () => exportRows(rows, assessmentOf)));
+  const element = h("div", { class: "selection-bar", role: "group", "aria-label": t("decisions.selection"), hidden: true }, count, can("write") && changes, button("export", () => exportRows(rows)));
   return { element, update };
 
   function update(selected) {
@@ -85,11 +84,11 @@ export function selectionBar({ can, me, assessmentOf, onDone }) {
   }
 }
 
-/** Confirm an action, and run it for each candidate for whom it is available. */
-export async function act(name, rows, { assessmentOf, onDone }) {
+/** Confirm an action, and run it for each candidate for whom it is available. `blind` of a row is its assessment's. */
+export async function act(name, rows, { onDone }) {
   const action = ACTIONS[name];
   const loaded = await Promise.all(rows.map((row) => loadCandidate(row.candidateId ?? row.id)));
-  const entries = loaded.map((entry, n) => ({ ...entry, name: candidateName(entry.candidate, assessmentOf(rows[n])), key: crypto.randomUUID() }));
+  const entries = loaded.map((entry, n) => ({ ...entry, name: candidateName(entry.candidate, rows[n]), key: crypto.randomUUID() }));
   const accepted = entries.filter(({ candidate }) => action.accepts(candidate));
   const leftOut = entries.filter((entry) => !accepted.includes(entry)).map((entry) => `${entry.name}: ${t(`decisions.unavailable.${name}`)}.`);
   if (!accepted.length) return toast(leftOut.join(" "));
@@ -157,8 +156,8 @@ export async function act(name, rows, { assessmentOf, onDone }) {
 }
 
 /** Save the selected rows of each assessment's CSV file. */
-async function exportRows(rows, assessmentOf) {
-  for (const [id, group] of Map.groupBy(rows, (row) => assessmentOf(row).id)) {
+async function exportRows(rows) {
+  for (const [id, group] of Map.groupBy(rows, ({ assessmentId }) => assessmentId)) {
     const response = await api.request("GET", `/v1/assessments/${id}/results/export`);
     const [header, ...lines] = readCells(await api.read(() => response.text()), ",");
     const ids = new Set(group.map(({ candidateId }) => candidateId));

@@ -18,7 +18,7 @@ export function render(signIns, context) {
   const button = h("button", { type: "button", class: "secondary", onclick: end }, t("signIns.endAll"));
   fill(context.actions, signIns.length > 0 && button);
   const columns = [
-    { name: "method", label: t("signIns.method"), value: ({ method }) => t(`signIns.methods.${method}`), render: methodCell },
+    { name: "method", label: t("signIns.method"), value: ({ method }) => method, render: ({ method, isCurrent }) => [t(`signIns.methods.${method}`), isCurrent && h("span", { class: "quiet" }, ` ${t("signIns.current")}`)] },
     { name: "created", label: t("signIns.created"), value: ({ createdAt }) => createdAt, render: ({ createdAt }) => formatDateTime(createdAt) },
     { name: "used", label: t("tokens.lastUsed"), value: ({ lastUsedAt }) => lastUsedAt, render: ({ lastUsedAt }) => lastUsedAt && formatRelative(lastUsedAt) },
     { name: "expires", label: t("signIns.expires"), value: ({ expiresAt }) => expiresAt, render: ({ expiresAt }) => formatDateTime(expiresAt) },
@@ -27,10 +27,6 @@ export function render(signIns, context) {
     h("p", { class: "quiet" }, t("signIns.text")),
     dataTable({ caption: t("organization.parts.sign_ins"), columns, rows: signIns, count: (n) => t("signIns.count", { n }) }),
   ];
-}
-
-function methodCell({ method, isCurrent }) {
-  return [t(`signIns.methods.${method}`), isCurrent && h("span", { class: "quiet" }, ` ${t("signIns.current")}`)];
 }
 
 async function endAll({ go }) {
