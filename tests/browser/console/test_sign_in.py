@@ -46,7 +46,7 @@ def test_a_new_sign_in_applies_to_all_tabs(visit, team, bob):
 
 def test_an_invalid_token_is_rejected(visit, site):
     visit.page.goto(f"{visit.address}/console#/sign-in")
-    visit.page.wait_for_function("document.activeElement.name === 'token'")
+    visit.page.wait_for_function("() => document.activeElement.name === 'token'")
     visit.page.keyboard.type("psk_live_wrong")
     visit.page.get_by_role("button", name="Sign in").click()
     assert visit.shows("This token is unknown, expired or revoked.")
