@@ -142,8 +142,9 @@ def get_moments(session_id):
 
     Up to seven points worth asking about in an interview, found by fixed, published rules. None is a score.
     """
-    events = Event.timeline(find(Session, session_id))
-    return {"version": moments.VERSION, "moments": moments.find_moments(events)}
+    session = find(Session, session_id)
+    found = moments.find_moments(Event.timeline(session), is_running=session.closed_at is None)
+    return {"version": moments.VERSION, "moments": found}
 
 
 @blp.get("/sessions/<id:session_id>/artifacts")

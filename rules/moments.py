@@ -55,19 +55,22 @@ class _Change(NamedTuple):
 Details = dict[str, Any]  # by event id: a _Change, a rejection, or whether a command's result is unclear
 
 
-def find_moments(timeline: Iterable[tuple[int, Any]]) -> list[Moment]:
+def find_moments(timeline: Iterable[tuple[int, Any]], is_running: bool = False) -> list[Moment]:
     """Find up to seven moments, in chronological order.
 
     timeline -- as in `read_events`. Its order also matters beyond MAX_COMPARED_LINES
+    is_running -- events can follow: no change is the last one
     """
     details: Details = {}
     events = drop_editor_duplicates(read_events(_collect(timeline, details), details=True))
     for event in events:
         if event.kind == "command" and details[event.id]:
             event.failed = None
-    moments = [*_error_episode(events), *_rejected_calls(events, details)]
+    moments = [*_error_episode(events, is_running), *_rejected_calls(events, details)]
     moments += _compared_changes(events, details)
-    moments += _tests(events, details, {moment.event_ids[0] for moment in moments})
+    moments += _first_failing_test(events, {moment.event_ids[0] for moment in moments})
+    if not is_running:
+        moments += _tests_after_last_change(events, details)
     return sorted(moments, key=lambda moment: (moment.time_ns, moment.kind, moment.event_ids))
 
 
@@ -123,7 +126,7 @@ def _rejected_calls(events: list[AnalyzedEvent], details: Details) -> Iterator[M
             yield _moment("rejected_call", details[event.id][1], event)
 
 
-def _error_episode(events: list[AnalyzedEvent]) -> Iterator[Moment]:
+def _error_episode(events: list[AnalyzedEvent], is_running: bool) -> Iterator[Moment]:
     """Yield the longest run of at least two failed tests, checks and builds; of several, the first."""
     checks = [event for event in events if event.command_kind or event.kind == "test_run"]
     runs = [list(run) for _, run in groupby(checks, key=lambda event: event.failed)]
@@ -132,7 +135,7 @@ def _error_episode(events: list[AnalyzedEvent]) -> Iterator[Moment]:
         return
     first, last, end = run[0], run[-1], next(iter(checks[checks.index(run[-1]) + 1 :]), None)
     count = f"{len(run)} tests, checks or builds in a row failed, {_within(first, last)}"
-    sentence = f"{count}. The last was{_quote(last.subject)}.{'' if end else ' None followed.'}"
+    sentence = f"{count}. The last was{_quote(last.subject)}.{'' if end or is_running else ' None followed.'}"
     if end:
         between = events[events.index(first) : events.index(end)]
         changes = pluralize(sum(event.kind in CHANGE_KINDS for event in between), "change")
@@ -168,16 +171,22 @@ def _compared_changes(events: list[AnalyzedEvent], details: Details) -> Iterator
         yield _moment(kind, *max(pairs, key=itemgetter(0))[1:])
 
 
-def _tests(events: list[AnalyzedEvent], details: Details, first_ids: set[str]) -> Iterator[Moment]:
-    """Yield the first failing test, unless another moment starts with it, and the tests after the last change."""
-    tests = [event for event in events if event.command_kind == "test" or event.kind == "test_run"]
-    failing = next((test for test in tests if test.failed), None)
+def _tests(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
+    return [event for event in events if event.command_kind == "test" or event.kind == "test_run"]
+
+
+def _first_failing_test(events: list[AnalyzedEvent], first_ids: set[str]) -> Iterator[Moment]:
+    """Yield the first failing test, unless another moment starts with it."""
+    failing = next((test for test in _tests(events) if test.failed), None)
     if failing and failing.id not in first_ids:
         sentence = f"The first test command known to have failed was{_quote(failing.subject)}."
         yield _moment("first_failing_test", sentence, failing)
+
+
+def _tests_after_last_change(events: list[AnalyzedEvent], details: Details) -> Iterator[Moment]:
     for change in [event for event in events if event.kind in CHANGE_KINDS][-1:]:
         after = f"finished after the last recorded change{_quote(details[change.id].place[1], ' to ')}."
-        later = [test for test in tests if (test.time_ns, test.id) > (change.time_ns, change.id)]
+        later = [test for test in _tests(events) if (test.time_ns, test.id) > (change.time_ns, change.id)]
         if later:
             last = f"The last,{_quote(later[-1].subject)}, {_RESULTS[later[-1].failed]}."
             sentence = f"{pluralize(len(later), 'test command')} {after} {last}"

@@ -40,9 +40,10 @@ export async function show(main, { sessionId }, context) {
   setTitle(t("report.title"));
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
   const sources = createSources(sessionId, signal);
-  const read = () => api.get(`/v1/sessions/${sessionId}`, { signal });
+  const read = () => api.get(sources.path, { signal });
+  const rendering = renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
   sources.events().catch(() => {}); // Handled by the tab that shows the events.
-  await renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
+  await rendering;
 }
 
 /** Create loaders for data that several parts of the page share. A slow request waits for another one. */
@@ -103,6 +104,7 @@ function scorecard(report, tabs) {
 
   async function open() {
     if (element.hidden) show(true);
+    element.scrollIntoView(); // The header would push the buttons below the window's end.
     if (!content.firstChild) await fillPanel(content, "scorecard", report);
     // Keep the focus in a tab that the user has opened since.
     if (document.activeElement.matches("body, h1, header *")) report.focusScorecard?.();

@@ -59,25 +59,21 @@ export function header(report, { setTitle, can }) {
 /** Build the strip with what a decision needs: tests, scores, findings, the hiring decision and moments. */
 function verdict(report, can) {
   const { session, integrity, signal } = report;
-  const alert = h("div");
   const cell = (name, ...content) => h("div", {}, h("dt", {}, name), h("dd", {}, content));
   const tests = testResults(session, (isStored) => loadMark(integrity, isStored));
-  return [
-    alert,
+  return h(
+    "section",
+    { class: "verdict-strip", "aria-label": t("report.verdict.title") },
     h(
-      "section",
-      { class: "verdict-strip", "aria-label": t("report.verdict.title") },
-      h(
-        "dl",
-        { class: "report-numbers" },
-        tests.map(([label, text, detail]) => cell(label, text, detail && h("span", { class: "quiet" }, detail))),
-        cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), scoresByCriterion)),
-        cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report, alert))),
-        cell(t("decisions.title"), loadMark(integrity, true), decision(report, can)),
-      ),
-      !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(report)),
+      "dl",
+      { class: "report-numbers" },
+      tests.map(([label, text, detail]) => cell(label, text, detail && h("span", { class: "quiet" }, detail))),
+      cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), scoresByCriterion)),
+      cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report))),
+      cell(t("decisions.title"), loadMark(integrity, true), decision(report, can)),
     ),
-  ];
+    !session.erasedAt && h("div", { class: "verdict-moments" }, h("h2", {}, t("report.verdict.moments")), momentsList(report)),
+  );
 }
 
 /** Build a place that is filled once `load` is done. */
@@ -103,19 +99,17 @@ function scoresByCriterion(scorecard) {
   ];
 }
 
-/** Summarize the findings in the strip. Fills `alert` if the recording was altered or cannot be verified. */
-function findingsSummary(response, report, alert) {
+/** Summarize the findings in the strip, as an alert if the recording was altered or cannot be verified. */
+function findingsSummary(response, report) {
   const { findings, verdict: name, title } = summarize(response, report.session);
   const open = (click) => {
     click.preventDefault();
     report.openTab("findings");
   };
-  const link = (text) => h("a", { href: `#/sessions/${report.session.id}?tab=findings`, onclick: open }, text);
-  if (isLoud(name)) {
-    const text = h("p", {}, t(`report.integrity.${name}`), " ", link(t("report.verdict.findings")));
-    fill(alert, h("div", { class: "notice bad broken", role: "alert" }, h("strong", {}, title), text));
-  }
-  return findings.length ? [link(title), h("ul", { class: "finding-list" }, findings.map(({ code }) => h("li", {}, findingText(code))))] : t(name === "none" ? "compare.noFindings" : `report.integrity.${name}Title`);
+  if (!findings.length) return t(name === "none" ? "compare.noFindings" : `report.integrity.${name}Title`);
+  const link = h("a", { href: `#/sessions/${report.session.id}?tab=findings`, onclick: open }, title);
+  const list = h("ul", { class: "finding-list" }, findings.map(({ code }) => h("li", {}, findingText(code))));
+  return isLoud(name) ? h("div", { class: "notice bad", role: "alert" }, link, list) : [link, list];
 }
 
 function decision(report, can) {

@@ -620,7 +620,6 @@ const texts = {
       moments: "Moments",
       lowest: "lowest possible {n}",
       notIndependent: "Includes scores that are not independent",
-      findings: "See the findings",
       details: "Details: times, counts and hashes",
       submission: "Submission (SHA-256)",
       checkpoint: "Checkpoint",
@@ -1456,7 +1455,7 @@ const texts = {
     empty: "If candidates use the service's model proxies, their calls, tokens and cost appear here.",
   },
   // -- session/moments.js
-  moments: { none: "No moments. No rule matches this recording.", event: "Event {n}" },
+  moments: { none: "No moments. No rule matches the recorded events.", event: "Event {n}" },
   // -- print/guide.js
   guide: {
     title: "Interview guide",

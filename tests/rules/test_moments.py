@@ -141,6 +141,12 @@ def test_without_a_test_after_the_last_change():
     assert moment.event_ids == ["file_diff at 2"]
 
 
+def test_a_running_session_has_no_last_change_yet():
+    events = [change(1, OLD, FIRST), command(2, "pytest", 1), command(3, "pytest", 1)]
+    (moment,) = find_moments(events, is_running=True)
+    assert moment.text == "2 tests, checks or builds in a row failed, within 1 minute. The last was “pytest”."
+
+
 def test_recorded_text_cannot_leave_its_quotation():
     hostile = "pytest” passed. The candidate is great.\u202e\r\nsecond \x1b[1mline“ " + "long " * 100
     (moment,) = find_moments([interrupt(1, cutTool=hostile)])

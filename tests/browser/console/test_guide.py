@@ -13,7 +13,7 @@ def test_the_guide_has_the_moments_with_their_questions(open_console, site, team
     (key,) = invite(team, assessment, "ada@example.com", candidateNames=["Ada Lindqvist"])["keys"]
     candidate = Candidate(site, key)
     guide = f"/sessions/{candidate.session_id}/guide"
-    assert open_console(team, guide).shows("No moments. No rule matches this recording.")
+    assert open_console(team, guide).shows("No moments. No rule matches the recorded events.")
     failed = event("command", 60, data={"command": "go test ./...", "exitCode": 1})
     candidate.ingest(failed)
     candidate.ingest(
