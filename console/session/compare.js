@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { field } from "../shared/dialogs.js";
 import { alignedDiffs } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
-import { isChanged, loadMark } from "../shared/findings.js";
+import { describeFindings, loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
@@ -29,14 +29,14 @@ export async function show(main, { firstId, secondId }, { signal, setTitle, go }
 }
 
 async function load(ids, signal) {
-  const [first, second, { cohortStats }] = await Promise.all([
-    ...ids.map((id) => loadSide(id, signal)),
+  const sessions = ids.map((id) => api.get(`/v1/sessions/${id}`, { signal }));
+  const [first, second, { cohortStats }, results] = await Promise.all([
+    ...sessions.map((session, n) => loadSide(session, `/v1/sessions/${ids[n]}`, signal)),
     api.get(`/v1/sessions/${ids[0]}/cohort-stats`, { signal }),
+    sessions[0].then(({ assessmentId }) => api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal })),
   ]);
   const sides = [first, second];
   if (first.name === second.name) for (const side of sides) side.name += ` (${side.session.candidateId.slice(-6)})`;
-  const { assessmentId } = first.session;
-  const results = await api.all(`/v1/assessments/${assessmentId}/results`, "results", { signal });
   // Checking a long recording takes a while, so the page does not wait for it.
   for (const side of sides) {
     const integrity = api.get(`/v1/sessions/${side.session.id}/integrity`, { signal });
@@ -46,13 +46,8 @@ async function load(ids, signal) {
   return { sides, cohort: cohortStats, results: results.filter(({ sessionId }) => sessionId) };
 }
 
-async function loadSide(id, signal) {
-  const path = `/v1/sessions/${id}`;
-  const [session, scores, diff] = await Promise.all([
-    api.get(path, { signal }),
-    api.get(`${path}/scores`, { signal }),
-    changes.load({ path, signal }),
-  ]);
+async function loadSide(loadingSession, path, signal) {
+  const [session, scores, diff] = await Promise.all([loadingSession, api.get(`${path}/scores`, { signal }), changes.load({ path, signal })]);
   return { session, scores, diff, name: candidateName(session, session) };
 }
 
@@ -160,14 +155,9 @@ function summaryTable(sides) {
 
 function integrityCell({ integrity }) {
   const place = h("div");
-  renderAsync(place, integrity, integrityText, t("report.integrity.checking"));
+  const codes = ({ findings }) => [...new Set(findings.map(({ code }) => code))];
+  renderAsync(place, integrity, (response) => describeFindings({ codes: codes(response) }), t("report.integrity.checking"));
   return place;
-}
-
-function integrityText({ findings }) {
-  if (!findings.length) return t("compare.noFindings");
-  const list = h("ul", {}, findings.map(({ explanation }) => h("li", {}, explanation)));
-  return [isChanged(findings.map(({ code }) => code)) && h("strong", { class: "finding changed" }, t("board.recordingChanged")), list];
 }
 
 function reviewersText(scores) {

@@ -41,9 +41,7 @@ export async function show(main, { sessionId }, context) {
   fill(main, h("h1", { tabindex: "-1", class: "visually-hidden" }, t("report.title")), h("div"));
   const sources = createSources(sessionId, signal);
   const read = () => api.get(sources.path, { signal });
-  const rendering = renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
-  sources.events().catch(() => {}); // Handled by the tab that shows the events.
-  await rendering;
+  await renderAsync(main.lastElementChild, read, (session) => page(session, sources, context));
 }
 
 /** Create loaders for data that several parts of the page share. A slow request waits for another one. */
@@ -56,8 +54,8 @@ function createSources(sessionId, signal) {
         .catch(() => {})
         .then(() => api.get(`${path}/${name}`, { signal })),
     );
-  const integrity = after(events, "integrity");
-  return { path, events, integrity, analytics: after(events, "analytics"), moments: after(integrity, "moments") };
+  const moments = after(events, "moments");
+  return { path, events, moments, analytics: after(events, "analytics"), integrity: after(moments, "integrity") };
 }
 
 function page(session, sources, { signal, query, setTitle, can, me, go }) {

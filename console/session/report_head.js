@@ -106,7 +106,7 @@ function findingsSummary(response, report) {
     click.preventDefault();
     report.openTab("findings");
   };
-  if (!findings.length) return t(name === "none" ? "compare.noFindings" : `report.integrity.${name}Title`);
+  if (!findings.length) return t(name === "none" ? "board.noFindings" : `report.integrity.${name}Title`);
   const link = h("a", { href: `#/sessions/${report.session.id}?tab=findings`, onclick: open }, title);
   const list = h("ul", { class: "finding-list" }, findings.map(({ code }) => h("li", {}, findingText(code))));
   return isLoud(name) ? h("div", { class: "notice bad", role: "alert" }, link, list) : [link, list];

@@ -6,7 +6,7 @@ const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
 // The service runs one read of a large session, queues one, and rejects more.
 const MAX_CONCURRENT_READS = 2;
-const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/timeline$)./;
+const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/(timeline|scores|notes|cohort-stats)$)./;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
 export class ApiError extends Error {

@@ -1109,7 +1109,6 @@ const texts = {
     tests: "Tests",
     unknown: "Unknown",
     integrity: "Findings",
-    noFindings: "No findings",
     changes: "Final changes",
     unchanged: ": not changed",
   },
