@@ -7,10 +7,13 @@ import * as api from "../shared/api.js";
 import { toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink, loadEvents } from "../shared/events.js";
+import { loadMark } from "../shared/findings.js";
+import { candidateName } from "../shared/names.js";
 import { header, sessionDetails } from "./report_head.js";
 import * as timeline from "./report_recording.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
+import { untrustedName } from "../shared/untrusted.js";
 
 const TABS = ["brief", "conversation", "changes", "tests", "timeline", "findings", "more"];
 const TABS_AFTER_ERASURE = ["findings", "more"];
@@ -87,7 +90,8 @@ function scorecard(report, tabs) {
   const titleId = newId("scorecard");
   const content = h("div");
   const close = h("button", { type: "button", class: "link", onclick: () => show(false) }, t("common.close"));
-  const head = h("div", { class: "scorecard-head" }, h("h2", { id: titleId }, t("scoring.heading")), close);
+  const name = h("p", { class: "quiet" }, untrustedName(candidateName(report.session, report.session)), loadMark(report.integrity));
+  const head = h("div", {}, h("div", { class: "scorecard-head" }, h("h2", { id: titleId }, t("scoring.heading")), close), name);
   const element = h("section", { class: "panel scorecard", "aria-labelledby": titleId, hidden: true }, head, content);
 
   function show(isOpen) {
@@ -102,7 +106,7 @@ function scorecard(report, tabs) {
 
   async function open() {
     if (element.hidden) show(true);
-    element.scrollIntoView(); // The header would push the buttons below the window's end.
+    element.scrollIntoView(); // The header pushes the buttons below the window's end.
     if (!content.firstChild) await fillPanel(content, "scorecard", report);
     // Keep the focus in a tab that the user has opened since.
     if (document.activeElement.matches("body, h1, header *")) report.focusScorecard?.();
