@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from rules.plain_text import pluralize
-from rules.statistics.rounding import BILLION, half_up, ratio, round_half_away
+from rules.statistics.rounding import BILLION, half_up, half_up_ratio, ratio
 
 DIRECTIONS = ("higher_is_better", "lower_is_better", "neither")
 SMALL_COHORT = 10  # sessions
@@ -56,8 +56,9 @@ def average(total: int, count: int, metric: Metric) -> int | float | None:
     """Return the mean of `count` stored values with the sum `total`; None without values."""
     if count == 0:
         return None
-    mean = round_half_away(Fraction(total, count * metric.unit), metric.digits)
-    return float(mean) if metric.digits else int(mean)
+    scale = 10**metric.digits
+    mean = half_up_ratio(abs(total), count * metric.unit, scale) * (1 if total >= 0 else -1)
+    return mean / scale if metric.digits else mean
 
 
 def quartiles(values: Sequence[int], metric: Metric) -> dict[str, int | float | None]:

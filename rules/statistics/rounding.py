@@ -20,8 +20,8 @@ def round_half_away(value: Fraction, digits: int) -> Fraction:
 
 
 def half_up_ratio(part: int, whole: int, scale: int) -> int:
-    """Return part / whole in units of 1/scale; ties round up."""
-    return half_up(Fraction(part * scale, whole))
+    """Return part / whole in units of 1/scale; ties round up. `whole` is positive."""
+    return (2 * part * scale + whole) // (2 * whole)
 
 
 def milliseconds(nanoseconds: int) -> int:
