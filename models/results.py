@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from models import sql, visibility
@@ -108,23 +109,28 @@ _SESSION = sql.Columns(
     "s",
     "id created_at completed_at event_count tests_passed tests_passed_count derivation_version "
     "integrity_codes integrity_checked_at score_total score_highest score_spread score_criteria has_disagreement "
-    "score_reviewers score_independent " + " ".join(metric.field for metric in METRICS),
+    "score_reviewers score_independent hidden_run_id " + " ".join(metric.field for metric in METRICS),
 )
-
-
 _ASSESSMENT = sql.Columns(Assessment, "a", "id title blind")
 _DETAILS = "COALESCE(p.id, t.id), COALESCE(p.name, t.name), p.id IS NOT NULL, d.state"
+
+
+class SessionColumns(SimpleNamespace):
+    """The columns of _SESSION."""
+
+    tests_passed_source = Session.tests_passed_source
 
 
 class ResultRow(NamedTuple):
     """A candidate and their session. The session's id is None for an unredeemed key.
 
+    key, session, assessment -- their columns
     decided_by -- id, name and kind of the decision's author
     """
 
-    key: CandidateKey
-    session: Session
-    assessment: Assessment
+    key: SimpleNamespace
+    session: SessionColumns
+    assessment: SimpleNamespace
     status: str
     position: ResultCursor
     decided_by: dict[str, Any] | None
@@ -166,7 +172,8 @@ class ResultList:
         if after:
             values |= {"after_group": after.group, "after_value": after.value, "after_id": after.id}
         rows = [self._row(*row) for row in sql.rows(self._statement(after), **values)]
-        hidden = hidden_tests(row.session.id for row in rows if row.session.id)
+        tested = [row.session.id for row in rows if row.session.hidden_run_id]
+        hidden = hidden_tests(tested) if tested else {}
         return [row._replace(hidden_tests=hidden.get(row.session.id)) for row in rows]
 
     def all(self) -> Iterator[list[ResultRow]]:
@@ -269,8 +276,10 @@ class ResultList:
     def _row(
         self, group: int, value: Any, status: str, by: Any, name: Any, is_person: Any, invite: Any, *rest: Any
     ) -> ResultRow:
-        assessment, rest = _ASSESSMENT.build(rest[: len(_ASSESSMENT)]), rest[len(_ASSESSMENT) :]
-        key, session = _KEY.build(rest[: len(_KEY)]), _SESSION.build(rest[len(_KEY) :])
+        columns, rest = rest[: len(_ASSESSMENT)], rest[len(_ASSESSMENT) :]
+        assessment = SimpleNamespace(**_ASSESSMENT.values(columns))
+        key = SimpleNamespace(**_KEY.values(rest[: len(_KEY)]))
+        session = SessionColumns(**_SESSION.values(rest[len(_KEY) :]))
         cursor = ResultCursor(self.sort, self.order, group, value, session.id or key.id)
         kind = "person" if is_person else "serviceAccount"
         decided_by = {"id": row_id(by), "name": name, "kind": kind} if by else None

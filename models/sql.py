@@ -129,10 +129,14 @@ class Columns:
         self._converters = [field.python_value for field in fields]
         self.text = ", ".join(f"{alias}.{field.column_name}" for field in fields)
 
-    def build(self, values: Sequence[Any]) -> Any:
+    def build(self, row: Sequence[Any]) -> Any:
         """Build an instance with only these columns."""
-        converted = (convert(value) for convert, value in zip(self._converters, values, strict=True))
-        return self._model(**dict(zip(self._names, converted, strict=True)))
+        return self._model(**self.values(row))
+
+    def values(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Convert the columns. For many rows, this is much faster than building instances."""
+        converted = (convert(value) for convert, value in zip(self._converters, row, strict=True))
+        return dict(zip(self._names, converted, strict=True))
 
     def __len__(self) -> int:
         return len(self._names)
