@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from certificates import make_certificate, server_context
 
-from delivery import webhooks
+from delivery import http, webhooks
 from rules.delivery import webhook_addresses
 from tests.delivery.receiver import LOOPBACK, raw_server, receiving
 
@@ -98,7 +98,7 @@ def test_no_internal_address_is_reached(hosts):
             reply = post(f"{scheme}://{host}/hook", allowed_networks=())
             assert reply.status is None, host
             # Some resolvers reject the notation.
-            assert reply.error in (webhooks.FORBIDDEN, webhooks.UNRESOLVED), host
+            assert reply.error in (http.FORBIDDEN, webhooks.UNRESOLVED), host
 
 
 @pytest.mark.usefixtures("no_connection")
@@ -121,7 +121,7 @@ def test_no_host_name_with_an_internal_address_is_reached(names):
     for name, addresses in RESOLVES_INTERNALLY.items():
         names[name] = [addresses]
         reply = post(f"https://{name}/hook", allowed_networks=())
-        assert reply.error == webhooks.FORBIDDEN, name
+        assert reply.error == http.FORBIDDEN, name
         assert addresses[0] not in json.dumps(reply._asdict())
 
 
@@ -142,7 +142,7 @@ def test_dns_rebinding_has_no_effect(names):
         url = checked.url(host="hooks.example.com")
         assert post(url, ONE_ADDRESS).status == 200
         # Every attempt checks the name again.
-        assert post(url, ONE_ADDRESS).error == webhooks.FORBIDDEN
+        assert post(url, ONE_ADDRESS).error == http.FORBIDDEN
     assert (len(checked.messages), len(other.messages)) == (1, 0)
 
 
@@ -165,7 +165,7 @@ def test_the_environments_proxies_are_not_used(monkeypatch):
 @pytest.mark.usefixtures("no_connection")
 def test_plain_http_requires_an_allowed_network(names):
     names["hooks.example.com"] = [["93.184.216.34"]]
-    assert post("http://hooks.example.com/").error == webhooks.NOT_ENCRYPTED
+    assert post("http://hooks.example.com/").error == http.NOT_ENCRYPTED
 
 
 def test_the_request_is_json_with_the_urls_host(names):
@@ -229,7 +229,7 @@ def test_the_certificate_is_verified_for_the_host_name(names, tls, monkeypatch):
 
 
 def test_a_silent_receiver_times_out(monkeypatch):
-    monkeypatch.setattr(webhooks, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(http, "READ_SECONDS", 0.2)
     with socket.create_server((LOOPBACK, 0)) as silent:
         reply = post(f"http://{LOOPBACK}:{silent.getsockname()[1]}/")
     assert reply.error == TIMED_OUT
