@@ -1,31 +1,45 @@
 """All settings, read once from the environment. An invalid setting prevents the service from starting."""
 
-import math
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rules.client_versions import is_older, parse_version
+from rules.client_versions import is_older
 from rules.delivery.email_addresses import parse_sender
 from rules.delivery.smtp_url import parse_smtp_url
-from rules.delivery.webhook_addresses import Network, parse_networks
+from rules.delivery.webhook_addresses import Network
 from rules.ledger.keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 from rules.setting_names import find_misspelled
 from rules.setting_urls import ENCODING_HINT, http_url, issuer_url, provider_url, redis_url, split_url
+from rules.setting_values import (
+    boolean,
+    bucket,
+    client_version,
+    dollars,
+    domains,
+    hosts,
+    integer,
+    networks,
+    object_prefix,
+    one_line,
+    one_of,
+    origins,
+    port,
+    positive,
+    secret,
+    validate,
+)
 
 # In each process's heartbeats.
 VERSION = "1.0.0"
-
-_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
 
 DEFAULT_DATABASE_URL = "sqlite:///var/proofstone.db"
 # Set by platforms that delete local files.
@@ -81,83 +95,6 @@ def database_url(value: str) -> str:
     return value
 
 
-def validate(check: Callable[[str], Any], value: str) -> str:
-    """Return the value unless `check` raises ValueError."""
-    check(value)
-    return value
-
-
-def bucket(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
-        raise ValueError("a bucket's name such as proofstone, without s3:// or a path")
-    return value
-
-
-def object_prefix(value: str) -> str:
-    return f"{value.rstrip('/')}/"
-
-
-def secret(value: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("printable ASCII characters without spaces")
-    return value
-
-
-def one_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("one line of text")
-    return value
-
-
-def client_version(value: str) -> str:
-    if parse_version(value) is None:
-        raise ValueError("a version such as 1.10.0")
-    return value
-
-
-def networks(value: str) -> tuple[Network, ...]:
-    try:
-        return parse_networks(value)
-    except ValueError:
-        raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
-
-
-def origins(value: str) -> tuple[str, ...]:
-    """Parse origins as browsers send them: lowercase, without a path or a default port."""
-    entries = tuple(origin.strip() for origin in value.split(","))
-    if not all(_ORIGIN.fullmatch(origin) for origin in entries):
-        raise ValueError("origins such as https://app.example.com,http://localhost:3000")
-    return entries
-
-
-def domains(value: str) -> tuple[str, ...]:
-    entries = tuple(domain.strip().lower() for domain in value.split(","))
-    if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in entries):
-        raise ValueError("domains such as example.com,example.org")
-    return entries
-
-
-def integer(value: str, minimum: int = 0, maximum: float = math.inf, noun: str = "an integer") -> int:
-    if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
-        limits = f"of at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
-        raise ValueError(f"{noun} {limits}")
-    return int(value)
-
-
-positive = partial(integer, minimum=1)
-port = partial(positive, maximum=65535, noun="a port")
-
-
-def dollars(value: str) -> Decimal:
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount <= 1_000_000:
-        raise ValueError("an amount in USD from 0 to 1000000, such as 10 or 2.50")
-    return amount
-
-
 def is_local_url(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
@@ -169,23 +106,6 @@ def is_private_url(url: str) -> bool:
         return not ip_address(host).is_global
     except ValueError:
         return "." not in host or host.endswith(PRIVATE_DOMAINS)
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """Return a parser that accepts the choices in any letter case."""
-    *others, last = choices
-
-    def parse_choice(value: str) -> str:
-        for choice in choices:
-            if choice.lower() == value.lower():
-                return choice
-        raise ValueError(f"{', '.join(others)} or {last}")
-
-    return parse_choice
-
-
-def boolean(value: str) -> bool:
-    return one_of("true", "false")(value) == "true"
 
 
 def rate(value: str) -> str:
@@ -372,6 +292,18 @@ class Config:
         "Keys that sign the ledger, id:secret,...; the first signs, all verify. Create one: openssl rand -hex 32.",
         parse_keys,
     )
+    integration_keys: Keys | None = _setting(
+        None,
+        "Keys that encrypt integrations' credentials, id:secret,...; the first encrypts, all decrypt. Create one: "
+        "openssl rand -hex 32.",
+        parse_keys,
+    )
+    integration_hosts: dict[str, str] | None = _setting(
+        None,
+        "Origins that replace the hosts of applicant-tracking and chat systems, such as "
+        "harvest.greenhouse.io=https://harvest.eu.example.com, separated by commas.",
+        hosts,
+    )
     metrics_token: str | None = _setting(
         None,
         "Bearer token for GET /metrics, at least 16 characters. If unset, /metrics is disabled.",
@@ -426,7 +358,11 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
             values[setting.name] = parse(name, value, setting.metadata["parse"])
     settings = Config(**values)
     if settings.ledger_keys is None:
-        settings = replace(settings, ledger_keys=_read_ledger_keys(settings, environment))
+        if (keys := _read_keys(settings, "ledger")) is None:
+            raise InvalidSetting(f"LEDGER_KEYS is not set. {_ledger_keys_remedy(environment)}")
+        settings = replace(settings, ledger_keys=keys)
+    if settings.integration_keys is None:
+        settings = replace(settings, integration_keys=_read_keys(settings, "integration"))
     if settings.proxy_streams >= settings.web_threads:
         message = f"PROXY_STREAMS is invalid: expected a number below WEB_THREADS ({settings.web_threads})."
         raise InvalidSetting(message)
@@ -441,19 +377,22 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     return settings
 
 
-def ledger_keys_file(settings: Config) -> Path:
-    """Return the path of the file that `make run` creates beside the data if LEDGER_KEYS is not set."""
+def keys_file(settings: Config, purpose: str) -> Path:
+    """Return the path of the file that `make run` creates beside the data if the keys' setting is not set.
+
+    purpose -- `ledger` or `integration`
+    """
     if settings.database_url.startswith("sqlite"):
-        return Path(f"{urlsplit(settings.database_url).path[1:]}.ledger-keys")
-    return settings.bundle_folder.parent / "ledger-keys"
+        return Path(f"{urlsplit(settings.database_url).path[1:]}.{purpose}-keys")
+    return settings.bundle_folder.parent / f"{purpose}-keys"
 
 
-def _read_ledger_keys(settings: Config, environment: Mapping[str, str]) -> Keys:
-    file = ledger_keys_file(settings)
+def _read_keys(settings: Config, purpose: str) -> Keys | None:
+    file = keys_file(settings, purpose)
     try:
         return parse(str(file), file.read_text().strip(), parse_keys)
     except FileNotFoundError:
-        raise InvalidSetting(f"LEDGER_KEYS is not set. {_ledger_keys_remedy(environment)}") from None
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{file} is not readable: {error}.") from None
 

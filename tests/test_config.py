@@ -257,6 +257,16 @@ def test_with_postgresql_the_ledger_key_file_is_next_to_the_bundles(tmp_path):
     assert config.load(environment).ledger_keys == {"a": b"s" * 32}
 
 
+def test_integration_keys_are_optional_and_read_from_the_setting_or_from_a_file(tmp_path):
+    environment = {"LEDGER_KEYS": KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db"}
+    assert config.load(environment).integration_keys is None
+    (tmp_path / "proofstone.db.integration-keys").write_text(f"{KEY}\n")
+    assert config.load(environment).integration_keys == {"a": b"s" * 32}
+    assert config.load(environment | {"INTEGRATION_KEYS": f"b:{'t' * 32}"}).integration_keys == {
+        "b": b"t" * 32
+    }
+
+
 @pytest.mark.parametrize(
     ("environment", "dotenv", "remedy"),
     [
