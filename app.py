@@ -19,7 +19,7 @@ from web import cors, error_handlers, log_format, unknown_names
 from web.access_log import RequestLog, current_traceparent
 from web.json import MAX_BODY_BYTES, JSONProvider, strip_leading_slashes
 
-# In API reference order. To remove an optional package such as `proxy` or `console`, delete its line too.
+# In API reference order. To remove an optional package such as `proxy` or `integrations`, delete its lines too.
 API_BLUEPRINTS = (
     "blueprints.assessments",
     "blueprints.keys",
@@ -57,6 +57,8 @@ API_BLUEPRINTS = (
     "blueprints.ingest",
     "blueprints.agent_hooks",  # needs rules.agents
     "blueprints.telemetry",  # needs rules.agents
+    "integrations.routes",
+    "integrations.notification_routes",
     "proxy.blueprint",
     "blueprints.health",
 )

@@ -427,7 +427,8 @@ def run_restore(file: Path, overwrite: bool) -> None:
 @with_appcontext
 def run_worker(once: bool, ready_fd: int | None) -> None:
     """Deliver messages and close expired sessions until stopped."""
-    worker = Worker(current_app.config, current_app.extensions["storage"])
+    optional_tasks = current_app.extensions.get("worker_tasks", ())
+    worker = Worker(current_app.config, current_app.extensions["storage"], optional_tasks)
     if once:
         with one_message():
             worker.run_once()

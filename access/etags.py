@@ -1,6 +1,7 @@
 """ETags: `If-None-Match` on reads (304) and `If-Match` on changes (412).
 
-The tag is a hash of the response body, so responses with different fields have different tags.
+The tag is a hash of the response body, so responses with different fields have different tags. `ignore` leaves out
+fields such as counters.
 """
 
 import hashlib
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Response, make_response, request
+import orjson
+from flask import Response, current_app, make_response, request
 
 from access import raises
 from errors import PreconditionFailed
@@ -67,6 +69,16 @@ def with_if_match(view: Callable) -> Callable:
     return _document(wrapper, IF_MATCH)
 
 
+def ignore(*names: str) -> Callable:
+    """Leave these fields of the object out of the tag. Apply it below the other decorators of this module."""
+
+    def decorate(view: Any) -> Any:
+        view.fields_without_tag = names
+        return view
+
+    return decorate
+
+
 def _document(wrapper: Any, parameter: dict[str, Any]) -> Callable:
     wrapper.header_parameters = [parameter]
     wrapper.success_headers = (*getattr(wrapper, "success_headers", ()), "ETag")
@@ -90,4 +102,8 @@ def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
 
 
 def compute_tag(response: Response) -> str:
-    return hashlib.blake2b(response.get_data(), digest_size=DIGEST_BYTES).hexdigest()
+    body = response.get_data()
+    if ignored := getattr(current_app.view_functions[request.endpoint or ""], "fields_without_tag", ()):
+        (row,) = orjson.loads(body).values()
+        body = orjson.dumps({name: value for name, value in row.items() if name not in ignored})
+    return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()

@@ -49,6 +49,12 @@ def count_sign_in() -> None:
         count(SIGN_IN_EMAILS, name, SIGN_IN_NETWORK_FACTOR * network.allowance)
 
 
+def count_unsigned(subject: Any) -> None:
+    """Count a request without a valid signature, by `subject` and the client's network. Raises TooManyRequests."""
+    network = get_networks(request.remote_addr or "")[0]
+    count(DEFAULT, f"{request.endpoint} {subject} {network.name}")
+
+
 def register(app: Flask) -> None:
     """Limit API operations and clones, but not pages or documents, if RATELIMIT_ENABLED is set."""
     if app.config["RATELIMIT_ENABLED"]:

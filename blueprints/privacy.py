@@ -87,10 +87,11 @@ def erase_candidate(candidate_id, prepared):
     """Erase a candidate's data
 
     Erases names, addresses, events, bundles, notes and comments, closes an open session and revokes the key. Anonymous
-    metrics remain, so cohort statistics do not change. Also works for revoked keys and deleted assessments. Idempotent:
-    a repeated request returns the first receipt.
+    metrics remain, so cohort statistics do not change. `copies` names the systems whose notes stay. Also works for
+    revoked keys and deleted assessments. Idempotent: a repeated request returns the first receipt.
     """
-    return {"receipt": privacy.erase(_find_key(candidate_id), caller, prepared)}
+    key = _find_key(candidate_id)
+    return {"receipt": privacy.erase(key, caller, prepared), "copies": privacy.name_copies(key)}
 
 
 def _find_key(candidate_id: Any) -> CandidateKey:

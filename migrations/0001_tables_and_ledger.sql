@@ -858,3 +858,156 @@ CREATE INDEX event_session_id_kind_time_ns_seq ON events (session_id, kind, time
 CREATE INDEX events_not_judged ON events (seq) WHERE verdict IS NULL;
 -- For events from channels (R36).
 CREATE INDEX events_of_channels ON events (session_id, channel, seq) WHERE channel IS NOT NULL;
+
+CREATE TABLE integrations (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    system TEXT NOT NULL,
+    name TEXT NOT NULL,
+    settings {json} NOT NULL,
+    credential TEXT NOT NULL,
+    credential_end TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    former_secret TEXT,
+    former_secret_until {timestamp},
+    active {boolean} NOT NULL,
+    stopped_reason TEXT,
+    failing_since {timestamp},
+    held_until {timestamp},
+    claimed_until {timestamp},
+    last_call_at {timestamp},
+    last_error TEXT,
+    last_error_at {timestamp},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX integration_organization_id ON integrations (organization_id);
+
+CREATE TABLE notification_channels (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    organization_id {uuid} NOT NULL REFERENCES organizations (id),
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    url_end TEXT NOT NULL,
+    assessment_ids {json},
+    events {json} NOT NULL,
+    include_names {boolean} NOT NULL,
+    position BIGINT NOT NULL,
+    disabled_reason TEXT,
+    held_until {timestamp},
+    claimed_until {timestamp},
+    last_sent_at {timestamp},
+    last_error TEXT,
+    last_error_at {timestamp},
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX notificationchannel_organization_id ON notification_channels (organization_id);
+
+CREATE TABLE integration_calls (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    integration_id {uuid} NOT NULL REFERENCES integrations (id),
+    day TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    failures INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX integrationcalls_integration_id_day ON integration_calls (integration_id, day);
+
+CREATE TABLE integration_rules (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    integration_id {uuid} NOT NULL REFERENCES integrations (id),
+    stage_id TEXT NOT NULL,
+    stage_name TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    job_name TEXT,
+    assessment_id {uuid} NOT NULL REFERENCES assessments (id),
+    reports {json} NOT NULL,
+    include {json} NOT NULL,
+    active {boolean} NOT NULL,
+    updated_at {timestamp} NOT NULL,
+    deleted_at {timestamp}
+);
+CREATE INDEX integrationrule_assessment_id ON integration_rules (assessment_id);
+CREATE UNIQUE INDEX integration_rules_by_stage
+    ON integration_rules (integration_id, stage_id, job_id)
+    WHERE deleted_at IS NULL;
+
+CREATE TABLE notifications (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    channel_id {uuid} NOT NULL REFERENCES notification_channels (id),
+    event TEXT NOT NULL,
+    subject_id {uuid} NOT NULL,
+    assessment_id {uuid} NOT NULL REFERENCES assessments (id),
+    key_id {uuid} REFERENCES candidate_keys (id),
+    session_id {uuid},
+    reason TEXT,
+    attempts INTEGER NOT NULL,
+    sent_at {timestamp}
+);
+CREATE INDEX notification_assessment_id ON notifications (assessment_id);
+CREATE INDEX notification_key_id ON notifications (key_id);
+CREATE UNIQUE INDEX notification_channel_id_event_subject_id ON notifications (channel_id, event, subject_id);
+CREATE INDEX notifications_waiting ON notifications (channel_id, created_at, id) WHERE sent_at IS NULL;
+
+CREATE TABLE integration_orders (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    integration_id {uuid} NOT NULL REFERENCES integrations (id),
+    rule_id {uuid} NOT NULL REFERENCES integration_rules (id),
+    application_id TEXT,
+    person_id TEXT,
+    erased_mac TEXT,
+    key_id {uuid} REFERENCES candidate_keys (id),
+    state TEXT NOT NULL,
+    reason TEXT,
+    last_error TEXT,
+    attempts INTEGER NOT NULL,
+    failing_since {timestamp},
+    due_at {timestamp},
+    refreshed_at {timestamp} NOT NULL,
+    report_due_at {timestamp},
+    reported TEXT,
+    report_number INTEGER NOT NULL,
+    score_reported_at {timestamp},
+    updated_at {timestamp} NOT NULL
+);
+CREATE INDEX integrationorder_key_id ON integration_orders (key_id);
+CREATE UNIQUE INDEX integration_orders_by_application
+    ON integration_orders (integration_id, application_id, rule_id)
+    WHERE application_id IS NOT NULL;
+CREATE INDEX integration_orders_of ON integration_orders (integration_id, created_at, id);
+CREATE INDEX integration_orders_due ON integration_orders (integration_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX integration_reports_due
+    ON integration_orders (report_due_at)
+    WHERE report_due_at IS NOT NULL;
+CREATE INDEX integration_orders_open ON integration_orders (key_id) WHERE state IN ('invited', 'started', 'attention');
+CREATE INDEX integration_orders_erased
+    ON integration_orders (integration_id, erased_mac)
+    WHERE erased_mac IS NOT NULL;
+
+CREATE TABLE integration_reports (
+    id {uuid} NOT NULL PRIMARY KEY,
+    created_at {timestamp} NOT NULL,
+    integration_id {uuid} NOT NULL REFERENCES integrations (id),
+    order_id {uuid} NOT NULL REFERENCES integration_orders (id),
+    number INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    text TEXT NOT NULL,
+    target {json},
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    is_unknown {boolean} NOT NULL,
+    due_at {timestamp} NOT NULL,
+    last_error TEXT,
+    sent_at {timestamp},
+    expires_at {timestamp}
+);
+CREATE UNIQUE INDEX integrationreport_order_id_number ON integration_reports (order_id, number);
+CREATE INDEX integration_reports_queued ON integration_reports (integration_id, due_at) WHERE state = 'queued';

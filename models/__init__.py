@@ -39,5 +39,3 @@ from models.tasks.files import TaskFile
 from models.tasks.runner_tokens import RunnerToken
 from models.tasks.runs import TestRun
 from models.webhooks import Webhook, WebhookDelivery
-
-TABLES = tables()

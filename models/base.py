@@ -1,7 +1,7 @@
 """The clock, and fields and methods shared by all tables."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple, Self
@@ -75,6 +75,8 @@ class Table(peewee.Model):
     """
 
     personal_data: "PersonalData | None"
+    # Names the systems that keep copies of a candidate's data, if any do.
+    name_copies: "Callable[[Any], list[str]] | None" = None
     # Peewee adds these to tables with the foreign key; type checkers do not see it.
     organization_id: Any
     assessment_id: Any

@@ -7,7 +7,8 @@ import peewee
 
 from models import sql
 from models.assessments import Assessment
-from models.base import PersonalData, Query, TimestampField, case_folded, clock
+from models.base import PersonalData, Query, TimestampField, case_folded, clock, db
+from models.feed import FeedEvent
 from models.ledger.protection import Owner, ProtectedModel
 from models.orgs import ApiToken, Organization
 from rules import candidate_keys, session_close
@@ -179,7 +180,12 @@ class CandidateKey(ProtectedModel):
         """Record the candidate's erasure request. Returns the time of the first request."""
         now = clock.now()
         update = CandidateKey.update(erasure_requested_at=now, erasure_dismissal=None, updated_at=now)
-        update.where(CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()).execute()
+        with db.atomic():
+            if update.where(
+                CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
+            ).execute():
+                payload = {"candidateId": self.id, "assessmentId": self.assessment_id, "status": self.status}
+                FeedEvent.publish(self.organization_id, "candidate.erasure_requested", payload)
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
     def dismiss_erasure_request(self, reason: str) -> None:

@@ -100,6 +100,11 @@ def erase(
         return receipt
 
 
+def name_copies(key: CandidateKey) -> list[str]:
+    """Name the systems that keep copies of a candidate's data, which an erasure does not reach."""
+    return [name for table in personal_tables() if table.name_copies for name in table.name_copies(key)]
+
+
 def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool = True) -> int:
     """Erase the data of candidates whose retention period has ended. Returns how many.
 

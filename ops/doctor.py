@@ -20,6 +20,7 @@ from models import AccessHour, RunnerToken, StorageMarker, TaskFailure, backlog,
 from models.base import is_postgres
 from models.ledger import numbering
 from ops import DATABASE_ERRORS, worker
+from rules.ledger.keys import Keys
 from rules.plain_text import format_minutes
 from rules.timestamps import format_timestamp
 from storage import FolderStorage, Storage
@@ -35,6 +36,13 @@ MIN_FREE_BYTES = 1024**3
 MIN_FREE_SHARE = 0.05
 EMAIL_TIMEOUT_SECONDS = 5
 STORE_TIMEOUT_SECONDS = 2
+SQLITE_SUFFIXES = ("", "-wal", "-shm", ".ledger-keys", ".integration-keys")
+# The tables stay when the package `integrations` is deleted.
+ENCRYPTED_VALUES = """
+    select credential from integrations where deleted_at is null
+    union select secret from integrations where deleted_at is null
+    union select url from notification_channels where deleted_at is null
+"""
 QUEUES = {
     "delivery": "Emails and removals",
     "webhook": "Webhooks",
@@ -135,7 +143,7 @@ def _permissions() -> Iterator[Finding]:
     if is_postgres():
         return
     database = Path(db.obj.database)
-    for path in (Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", ".ledger-keys")):
+    for path in (Path(f"{database}{suffix}") for suffix in SQLITE_SUFFIXES):
         if path.is_file() and path.stat().st_mode & 0o077:
             yield WARNING, "permissions", f"Other users can access {path}. Run `chmod 600 {path}`."
 
@@ -163,6 +171,7 @@ def _database(settings: Mapping[str, Any], storage: Storage) -> Iterator[Finding
     yield _storage(storage)
     yield _lost_submissions()
     yield _ledger_keys()
+    yield _integration_keys(settings["INTEGRATION_KEYS"] or {})
     yield _worker()
     yield from _tasks()
     yield from _queues()
@@ -209,6 +218,17 @@ def _ledger_keys() -> Finding:
         message = f"Data is signed with missing keys: {', '.join(missing)}. Add them to LEDGER_KEYS."
         return ERROR, "ledger keys", f"{message} If they are lost, run `flask ledger restart`."
     return OK, "ledger keys", "All entries are signed with known keys."
+
+
+def _integration_keys(known: Keys) -> Finding:
+    used = {value.partition(":")[0] for (value,) in db.execute_sql(ENCRYPTED_VALUES) if value}
+    if missing := sorted(used - known.keys()):
+        message = f"Credentials are encrypted with missing keys: {', '.join(missing)}."
+        remedy = "Add them to INTEGRATION_KEYS, or replace the credentials."
+        return ERROR, "integration keys", f"{message} {remedy}"
+    if not known:
+        return OK, "integration keys", "INTEGRATION_KEYS is not set: no system can be connected."
+    return OK, "integration keys", "All credentials are encrypted with known keys."
 
 
 def _queues() -> Iterator[Finding]:

@@ -22,6 +22,11 @@ def one_line(text: str, max_characters: int) -> str:
     return line if len(line) <= max_characters else line[: max_characters - 3].rstrip() + "..."
 
 
+def clean_name(text: str, max_characters: int) -> str:
+    """Return a name on one line, without control and direction characters."""
+    return one_line(_UNSAFE_IN_LINE.sub("", " ".join(text.split())), max_characters)
+
+
 def collapse_whitespace(text: str) -> str:
     """Like `" ".join(text.split())`, but without allocating a list of words."""
     text = text.translate(_BLANKS)

@@ -5,7 +5,7 @@ from schemas.fields import Choice, Id, ListOf, String
 from schemas.queries import Filter, PageQuery
 from schemas.timestamps import Timestamp, TimestampInput
 
-ACTORS = ("person", "apiToken", "runner", "candidate", "command", "worker", "service")
+ACTORS = ("person", "apiToken", "runner", "candidate", "integration", "command", "worker", "service")
 
 
 class AuditFilter(Filter):
@@ -29,11 +29,14 @@ class AuditEntry(Schema):
     action = String("Operation, by its operationId.", example="issueKeys")
     actor_kind = Choice(
         ACTORS,
-        "`apiToken`: a service account's token. `service`: automatic actions, such as closing a session.",
+        "`apiToken`: a service account's token. `service`: automatic actions, such as closing a session. "
+        "`integration`: an applicant-tracking system whose stage change invited a candidate.",
         example="person",
     )
-    actor_id = Id("Id of the person, token or candidate.", null=True)
-    actor_name = String("The person's or token's name at the time.", example="Hiring team", null=True)
+    actor_id = Id("Id of the person, token, candidate or integration.", null=True)
+    actor_name = String(
+        "The person's, token's or integration's name at the time.", example="Hiring team", null=True
+    )
     subject_kind = String("Kind of object created, changed or read.", example="assessment", null=True)
     subject_id = Id("The object's id.", null=True)
     further_ids = ListOf(String(), "Ids of other objects created, such as keys.", example=[])

@@ -100,6 +100,17 @@ class ErasurePayload(CandidatePayload):
     kind = Choice(["reviewer", "retention"], "Cause.", example="reviewer")
 
 
+class OrderPayload(CandidatePayload):
+    """An order of an integration."""
+
+    candidate_id = Id("Candidate key id; null before the invitation.", null=True)
+    assessment_id = Id("Assessment id.")
+    integration_id = Id("Integration id.")
+    order_id = Id("Order id.")
+    state = String("Order state.", example="submitted")
+    reason = String("With `attention`: the reason.", example="no_address", null=True)
+
+
 class CheckpointPayload(Checkpoint):
     """A checkpoint of the organization's ledger."""
 
@@ -127,6 +138,10 @@ PAYLOADS: dict[str, type[Schema]] = {
     "score.updated": ScorePayload,
     "score.withdrawn": ScorePayload,
     "candidate.erased": ErasurePayload,
+    "candidate.erasure_requested": KeyPayload,
+    "order.created": OrderPayload,
+    "order.attention": OrderPayload,
+    "order.reported": OrderPayload,
     "ledger.checkpoint": CheckpointPayload,
     TEST_EVENT: TestPayload,
 }

@@ -82,5 +82,10 @@ class Receipt(Schema):
 
 
 ErasureResponse = define_schema(
-    "ErasureResponse", "The receipt for an erasure.", receipt=Nested(Receipt, "The receipt.")
+    "ErasureResponse",
+    "The receipt for an erasure.",
+    receipt=Nested(Receipt, "The receipt."),
+    copies=ListOf(
+        String(), "Applicant-tracking systems that keep notes about the candidate.", example=["Ashby (ashby)"]
+    ),
 )

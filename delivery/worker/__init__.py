@@ -26,8 +26,14 @@ log = logging.getLogger("proofstone.worker")
 class Worker:
     """A worker process's tasks. Workers share the queues; if one dies, others take over its work."""
 
-    def __init__(self, settings: Mapping[str, Any], storage: Storage | None = None):
-        self._storage = storage
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        storage: Storage | None = None,
+        optional_tasks: Sequence[Any] = (),
+    ):
+        """Create a worker; `optional_tasks` are the tasks of optional packages, with `name`, `run` and `threads`."""
+        self._storage, self._optional_tasks = storage, optional_tasks
         self._loop = Loop()
         self._heartbeats = HeartbeatRecorder(is_continuous=False)
         self._sender_count = settings["WORKER_SENDERS"]
@@ -56,6 +62,9 @@ class Worker:
         # In separate threads: a slow email server, recording, submission or retention run must not delay other tasks.
         senders = [self._emails.deliver_next, self._webhooks.deliver_next] * self._sender_count
         tasks = [self.run_housekeeping, self.run_slow_tasks, self.read_submissions]
+        tasks += [
+            partial(self._run_optional, task) for task in self._optional_tasks for _ in range(task.threads)
+        ]
         self._loop.run(senders + [partial(self._pause_after, task) for task in tasks], ready_fd)
         self._emails.release_claimed()
         self._webhooks.release_claimed()
@@ -76,6 +85,8 @@ class Worker:
         self.run_housekeeping()
         self.run_slow_tasks()
         self.read_submissions()
+        for task in self._optional_tasks:
+            self._run_optional(task)
 
     def post_webhooks(self) -> None:
         """Post all due webhook messages."""
@@ -110,6 +121,9 @@ class Worker:
             self._run_once_a_minute([("storage", partial(StorageMarker.require, self._storage))])
             task = ("submissions", partial(submissions.read_due, self._storage))
             housekeeping.run([task], self._heartbeats.record)
+
+    def _run_optional(self, task: Any) -> None:
+        housekeeping.run([(task.name, task.run)], self._heartbeats.record)
 
     def _run_once_a_minute(self, tasks: Sequence[housekeeping.Task]) -> None:
         now, first = clock.now(), tasks[0][0]

@@ -14,8 +14,8 @@ from models.tasks.runner_tokens import RunnerToken
 class Actor(NamedTuple):
     """The author of a change.
 
-    `kind` is `person`, `apiToken` for a service account's token, `runner` (all with id and name), `candidate` (with the
-    key's id), `command`, `worker`, or `service` for rules that any process applies.
+    `kind` is `person`, `apiToken` for a service account's token, `runner`, `integration` (all with id and name),
+    `candidate` (with the key's id), `command`, `worker`, or `service` for rules that any process applies.
     """
 
     kind: str

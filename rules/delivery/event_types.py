@@ -18,7 +18,11 @@ EVENT_TYPES = {
     "candidate.hired": "A candidate was marked as hired.",
     "score.updated": "A criterion was scored.",
     "score.withdrawn": "A reviewer withdrew their score of a criterion.",
+    "candidate.erasure_requested": "A candidate requested erasure.",
     "candidate.erased": "A candidate's data was erased.",
+    "order.created": "An application entered a stage with a rule.",
+    "order.attention": "An order needs a person.",
+    "order.reported": "A report about a candidate was written to the applicant-tracking system.",
     "ledger.checkpoint": "Position and hash of the ledger's last entry; sent ten minutes after each close, and "
     "hourly after other changes. Archive it.",
 }

@@ -20,6 +20,7 @@ from storage.atomic_file import atomic_file
 def main() -> None:
     try:
         create_ledger_keys()
+        create_integration_keys()
         with create_app().app_context():
             token = admin.bootstrap()
     except click.ClickException as error:
@@ -39,7 +40,7 @@ def create_ledger_keys() -> None:
         settings = config.load(os.environ | {"LEDGER_KEYS": key})
     except config.InvalidSetting as error:
         sys.exit(str(error))
-    file = config.ledger_keys_file(settings)
+    file = config.keys_file(settings, "ledger")
     if file.exists():
         return
     database = models.bind(settings.database_url, prepares=settings.database_prepared_statements)
@@ -47,6 +48,17 @@ def create_ledger_keys() -> None:
     if not is_new and models.LedgerEntry.table_exists() and models.LedgerEntry.select().exists():
         # Restored without its key.
         sys.exit(f"The ledger is signed with another key: put {file} back, or set LEDGER_KEYS.")
+    write_key(file, key)
+
+
+def create_integration_keys() -> None:
+    """Create a private file with an integration key, unless it exists or INTEGRATION_KEYS is set."""
+    settings = config.load_or_exit()
+    if settings.integration_keys is None:
+        write_key(config.keys_file(settings, "integration"), keys.generate())
+
+
+def write_key(file: Path, key: str) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_file(file) as stream:
         stream.write(f"{key}\n".encode())

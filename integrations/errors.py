@@ -1,0 +1,29 @@
+"""Errors that only integrations and notifications raise; all others are in errors.py."""
+
+from errors import ApiError
+
+
+class DuplicateRule(ApiError):
+    code = 409
+    reason = "duplicate_rule"
+    message = "Another rule has this stage and job."
+
+
+class InvalidSignature(ApiError):
+    code = 403
+    reason = "invalid_signature"
+    message = "The request is not signed with the integration's secret."
+
+
+class NoIntegrationKeys(ApiError):
+    code = 409
+    reason = "no_integration_keys"
+    message = "INTEGRATION_KEYS has no key for the integration's secrets. Ask the operator to set it."
+
+
+class SystemFailed(ApiError):
+    """A call to the system during a request failed; the message says why."""
+
+    code = 502
+    reason = "system_failed"
+    message = "The system did not answer the call."

@@ -1,0 +1,170 @@
+"""Orders: an application that entered a rule's stage, from the webhook to the end."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from errors import Conflict
+from integrations import rules, secrets, states
+from integrations.adapter import Hint
+from integrations.tables import (
+    ALREADY_ASSESSED,
+    ATTENTION,
+    CREDENTIAL_REJECTED,
+    EMAIL_FAILED,
+    EMAIL_SUPPRESSED,
+    RECEIVED,
+    RETRIES_EXHAUSTED,
+    SKIPPED,
+    Integration,
+    IntegrationOrder,
+    IntegrationRule,
+)
+from models import Delivery, clock, db, invitations
+
+MAY_NOT_EMAIL = "may_not_email"
+
+# Each reason for the state `attention`: a sentence and its remedy.
+REASONS: dict[str, tuple[str, str]] = {
+    "no_address": (
+        "The candidate has no valid email address in the applicant-tracking system.",
+        "Add an address there, then retry.",
+    ),
+    MAY_NOT_EMAIL: (
+        "The candidate must not be emailed, according to the applicant-tracking system.",
+        "Allow emails to the candidate there, then retry.",
+    ),
+    "assessment_unavailable": (
+        "The rule's assessment was archived or deleted.",
+        "Choose another assessment for the rule, or restore this one, then retry.",
+    ),
+    "subscription": (
+        "The organization's subscription does not allow new invitations.",
+        "Renew the subscription. The order is retried hourly for three days; after that, retry it.",
+    ),
+    ALREADY_ASSESSED: (
+        "The candidate has already finished this assessment.",
+        "Report that result, or invite the candidate again.",
+    ),
+    CREDENTIAL_REJECTED: (
+        "The applicant-tracking system rejected the credential.",
+        "Enter a new credential. The order continues automatically.",
+    ),
+    EMAIL_SUPPRESSED: (
+        "The address has reached the limit of 5 messages about this assessment in 24 hours.",
+        "Wait: the invitation is sent once the limit allows it.",
+    ),
+    EMAIL_FAILED: (
+        "The invitation could not be delivered.",
+        "Correct the candidate's address if necessary, then retry.",
+    ),
+    RETRIES_EXHAUSTED: (
+        "The applicant-tracking system rejected a call, or every attempt failed.",
+        "Fix the cause in the last error, then retry.",
+    ),
+}
+
+
+def receive(integration: Integration, hint: Hint) -> None:
+    """Insert an order for the rule that matches a webhook, or reopen a skipped order. Never calls the system."""
+    if hint.is_deleted:
+        _erase_deleted(integration, hint)
+    elif rule := rules.find(integration, hint.stage_id, hint.job_ids):
+        with db.atomic():
+            for application_id in hint.application_ids:
+                add(integration, rule, application_id, hint.person_id, hint.may_email)
+
+
+def add(
+    integration: Integration,
+    rule: IntegrationRule,
+    application_id: str,
+    person_id: str | None = None,
+    may_email: bool = True,
+) -> None:
+    """Insert or reopen an order in the caller's transaction, unless the application was erased."""
+    macs = secrets.application_macs(integration.id, application_id)
+    if IntegrationOrder.of(integration).where(IntegrationOrder.erased_mac.in_(macs)).exists():
+        return
+    ids = {"integration": integration, "rule": rule, "application_id": application_id}
+    start = {} if may_email else {"state": ATTENTION, "reason": MAY_NOT_EMAIL, "due_at": None}
+    insert = IntegrationOrder.insert(**ids, person_id=person_id, **start).on_conflict_ignore()
+    if order := next(iter(insert.returning(IntegrationOrder).execute()), None):
+        order.integration, order.rule = integration, rule
+        order.publish("order.created")
+        if order.state == ATTENTION:
+            order.publish("order.attention")
+        return
+    # A received order can have been read just before the stage changed again.
+    is_reopenable = IntegrationOrder.state.in_((SKIPPED, RECEIVED))
+    reopened = {"state": RECEIVED, "due_at": clock.now(), "attempts": 0, "failing_since": None}
+    IntegrationOrder.update(reopened).where(
+        IntegrationOrder.integration == integration,
+        IntegrationOrder.application_id == application_id,
+        IntegrationOrder.rule == rule,
+        is_reopenable,
+    ).execute()
+
+
+def create(
+    integration: Integration, rule: IntegrationRule, application_ids: Iterable[str]
+) -> list[IntegrationOrder]:
+    """Insert or reopen an order for each application that a person confirmed. Returns the orders."""
+    ids = list(application_ids)
+    is_theirs = (IntegrationOrder.rule == rule) & IntegrationOrder.application_id.in_(ids)
+    with db.atomic():
+        for application_id in ids:
+            add(integration, rule, application_id)
+        return list(IntegrationOrder.of(integration).where(is_theirs).order_by(IntegrationOrder.id))
+
+
+def _erase_deleted(integration: Integration, hint: Hint) -> None:
+    """Request the erasure of candidates that were deleted in the system, and erase orders without a candidate."""
+    is_theirs = IntegrationOrder.application_id.in_(hint.application_ids)
+    if hint.person_id is not None:
+        is_theirs |= IntegrationOrder.person_id == hint.person_id
+    for order in list(IntegrationOrder.of(integration).where(is_theirs)):
+        with db.atomic():
+            locked = order.lock()
+            if locked.key_id is None:
+                locked.erase(reports=False)
+        if locked.key_id is not None:
+            locked.key.request_erasure()
+
+
+def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrder:
+    """Retry an order that needs a person. It never sends a second email, except with the action `invite`.
+
+    action -- with `already_assessed`, `report` the result or `invite` the candidate again. `report` also repeats any
+        invited candidate's report
+
+    Raises Conflict if there is nothing to retry, and like `invitations.retry` and `invitations.invite`.
+    """
+    with db.atomic():
+        if action is None and order.reason in (EMAIL_FAILED, EMAIL_SUPPRESSED):
+            _retry_email(order)  # locks the key, like an erasure before it locks the order
+        locked = order.lock()
+        is_report = action == "report" or (action is None and locked.reason == RETRIES_EXHAUSTED)
+        if locked.key_id is not None and locked.application_id is not None and is_report:
+            state, reason = states.compute(locked)
+            locked.change_state(state, reason, reported=None, report_due_at=clock.now(), last_error=None)
+        elif action == "invite" and locked.reason == ALREADY_ASSESSED:
+            _read_again(locked, reason=ALREADY_ASSESSED, key=None)
+        elif action is None and locked.key_id is None and locked.state in (RECEIVED, ATTENTION, SKIPPED):
+            _read_again(locked, reason=None)
+        elif action is not None or locked.reason not in (EMAIL_FAILED, EMAIL_SUPPRESSED):
+            raise Conflict("The order needs no retry, or not with this `action`.")
+    return locked
+
+
+def _read_again(order: IntegrationOrder, **columns: Any) -> None:
+    columns |= {"attempts": 0, "failing_since": None, "last_error": None}
+    order.update_columns(state=RECEIVED, due_at=clock.now(), updated_at=clock.now(), **columns)
+
+
+def _retry_email(order: IntegrationOrder) -> None:
+    key: Any = order.key
+    delivery = Delivery.get_or_none(Delivery.id == key.invitation_id)
+    if order.reason == EMAIL_FAILED and delivery is not None:
+        invitations.retry(delivery)
+    else:
+        states.send_suppressed(order)

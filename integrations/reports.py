@@ -1,0 +1,203 @@
+"""Reports: notes about candidates, built from their current rows."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from integrations import states
+from integrations.tables import (
+    DROPPED,
+    EXPIRED,
+    FAILED,
+    INVITED,
+    QUEUED,
+    REVOKED,
+    SCORED,
+    STARTED,
+    SUBMITTED,
+    IntegrationOrder,
+    IntegrationReport,
+    IntegrationRule,
+)
+from models import Assessment, RubricVersion, Session, clock, db
+from models.task_failures import run_each
+from models.tasks.runs import hidden_tests
+from rules.plain_text import format_minutes, one_line
+
+BATCH_SIZE = 500
+# After a score was reported, its corrections are reported at most this often.
+CORRECTION_PERIOD = timedelta(days=1)
+MAX_TITLE_CHARACTERS = 255
+MS_PER_MINUTE = 60_000
+STATUSES = {
+    INVITED: "Invited",
+    STARTED: "Started",
+    SUBMITTED: "Submitted",
+    SCORED: "Scored",
+    EXPIRED: "Expired",
+    REVOKED: "Revoked",
+    "erased": "Data erased",
+}
+
+
+class Facts(NamedTuple):
+    """The values of a report. `parts` are the rule's `include`; `was_scored` is true after a report of a score.
+
+    `criteria` are titles with mean and highest value, `tests` the result of the tests.
+    """
+
+    title: str
+    state: str
+    parts: list[str]
+    url: str | None = None
+    was_scored: bool = False
+    total: int | None = None
+    highest: int | None = None
+    criteria: tuple[tuple[str, float, float], ...] = ()
+    tests: str | None = None
+    duration_ms: int | None = None
+    is_hidden: bool = False
+
+
+def build_text(facts: Facts) -> str:
+    """Build a report without its reference. With `is_hidden` it has only title and status."""
+    lines = [facts.title, f"Status: {STATUSES[facts.state]}"]
+    if facts.is_hidden:
+        return "\n".join(lines)
+    if "score" in facts.parts and facts.total is not None and facts.state == SCORED:
+        lines.append(f"Score: {_thousandths(facts.total)} of {_thousandths(facts.highest)}")
+    elif "score" in facts.parts and facts.was_scored:
+        lines.append("Score: withdrawn")
+    if "criteria" in facts.parts and facts.state == SCORED:
+        lines += [f"{title}: {mean:g} of {highest:g}" for title, mean, highest in facts.criteria]
+    if "tests" in facts.parts and facts.tests:
+        lines.append(f"Tests: {facts.tests}")
+    if "duration" in facts.parts and facts.duration_ms is not None:
+        lines.append(f"Duration: {format_minutes(round(facts.duration_ms / MS_PER_MINUTE))}")
+    return "\n".join([*lines, facts.url] if facts.url else lines)
+
+
+def _thousandths(value: int | None) -> str:
+    return f"{(value or 0) / 1000:g}"
+
+
+def build_due(base_url: str) -> int:
+    """Queue the reports whose changes have been collected, and delete the expired last reports of erased candidates."""
+    now = clock.now()
+    IntegrationReport.delete().where(
+        IntegrationReport.state == QUEUED, IntegrationReport.expires_at <= now
+    ).execute()
+    due = IntegrationOrder.select().where(IntegrationOrder.report_due_at <= now)
+    ids = [order.id for order in due.order_by(IntegrationOrder.report_due_at).limit(BATCH_SIZE)]
+    return run_each("reports", ids, lambda order_id: _build(order_id, base_url))
+
+
+def _build(order_id: Any, base_url: str) -> int:
+    """Queue the order's report if its content has changed. An older report that was not sent is dropped."""
+    with db.atomic():
+        now, order = clock.now(), IntegrationOrder.get_by_id(order_id).lock()
+        if order.report_due_at is None or order.report_due_at > now:
+            return 0
+        columns: dict[str, Any] = {"report_due_at": None} | states.changed_since(now)
+        text = _find_text(order, base_url)
+        next_at = order.score_reported_at and order.score_reported_at + CORRECTION_PERIOD
+        is_changed = text is not None and text != order.reported
+        # A person who repeats a report has cleared `reported`, and does not wait.
+        if is_changed and order.reported is not None and next_at and now < next_at:
+            order.update_columns(report_due_at=next_at)
+            return 0
+        if text is not None and is_changed:
+            columns |= {"reported": text, "report_number": _queue(order, text)}
+            if order.state == SCORED or next_at:
+                columns["score_reported_at"] = now
+        order.update_columns(**columns)
+    return int(is_changed)
+
+
+def _queue(order: IntegrationOrder, text: str) -> int:
+    """Queue a report and return its number. A failed report that says the same is tried again: it could be there."""
+    number, reports = order.report_number, IntegrationReport.order == order
+    is_failed = (IntegrationReport.number == number) & (IntegrationReport.state == FAILED)
+    is_same = IntegrationReport.text == f"{text}\nRef {order.reference(number)}"
+    again = IntegrationReport.update(state=QUEUED, attempts=0, due_at=clock.now())
+    if again.where(reports, is_failed, is_same).execute():
+        return number
+    IntegrationReport.update(state=DROPPED).where(reports, IntegrationReport.state == QUEUED).execute()
+    reference = order.reference(number + 1)
+    columns = {"number": number + 1, "status": order.state, "reference": reference}
+    columns["text"] = f"{text}\nRef {reference}"
+    IntegrationReport.create(integration=order.integration_id, order=order, **columns)
+    return number + 1
+
+
+def _find_text(order: IntegrationOrder, base_url: str) -> str | None:
+    """Build the report of an order's state; None if the rule does not report it."""
+    rule: IntegrationRule = order.rule
+    # Corrections and withdrawals of a reported score are reported whatever the state.
+    wanted = {*rule.reports, *((SUBMITTED, SCORED, EXPIRED) if order.score_reported_at else ())}
+    if order.state not in wanted or order.state not in STATUSES:
+        return None
+    return build_text(_collect(order, rule, base_url))
+
+
+def _collect(order: IntegrationOrder, rule: IntegrationRule, base_url: str) -> Facts:
+    key: Any = order.key
+    assessment = key.assessment
+    shared = {"title": _title(assessment), "state": order.state, "parts": rule.include}
+    session = Session.get_or_none(Session.key == key)
+    if session is None:
+        return Facts(**shared)
+    return Facts(
+        **shared,
+        url=f"{base_url}/console#/sessions/{session.id}",
+        was_scored=order.score_reported_at is not None,
+        total=session.score_total,
+        highest=session.score_highest,
+        criteria=_criteria(assessment, session) if "criteria" in rule.include else (),
+        tests=_tests(session) if "tests" in rule.include else None,
+        duration_ms=session.duration_ms,
+        is_hidden=assessment.blind and key.decision == "undecided",
+    )
+
+
+def _title(assessment: Assessment) -> str:
+    """Return the title, with the end of the id if another assessment has the same title."""
+    others = Assessment.alive().where(
+        Assessment.organization == assessment.organization_id,
+        Assessment.title == assessment.title,
+        Assessment.id != assessment.id,
+    )
+    title = one_line(assessment.title, MAX_TITLE_CHARACTERS)
+    return f"{title} ({assessment.id.hex[-6:]})" if others.exists() else title
+
+
+def _criteria(assessment: Assessment, session: Session) -> tuple[tuple[str, float, float], ...]:
+    """Return the criteria with scores, by the rubric's newest version that has them."""
+    scored: dict[str, Any] = {
+        row["key"]: row["mean"] for row in session.score_criteria or () if row["mean"] is not None
+    }
+    versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
+    for version in versions.order_by(RubricVersion.number.desc()):
+        criteria = {criterion["key"]: criterion for criterion in version.criteria}
+        if scored.keys() <= criteria.keys():
+            return tuple(
+                (
+                    one_line(criteria[key]["title"], MAX_TITLE_CHARACTERS),
+                    mean,
+                    max(level["value"] for level in criteria[key]["levels"]),
+                )
+                for key, mean in scored.items()
+            )
+    return ()
+
+
+def _tests(session: Session) -> str | None:
+    """Summarize the result of the tests with its source (R51)."""
+    run = hidden_tests([session.id]).get(session.id)
+    if run is not None and run.counts:
+        return f"{run.passed_count} of {run.total_count} passed (hidden tests)"
+    if session.tests_passed_count is not None:
+        total = session.tests_passed_count + session.tests_failed_count
+        return f"{session.tests_passed_count} of {total} passed (submitted by your team)"
+    if session.tests_passed is not None:
+        return f"{'passed' if session.tests_passed else 'failed'} (the candidate's last run)"
+    return None

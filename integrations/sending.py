@@ -1,0 +1,102 @@
+"""Write queued reports to the system. Each is written at least once, and repeated only if the system lists no notes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from integrations.adapter import Application, CallFailed, Rejected, TemporaryFailure
+from integrations.reports import STATUSES
+from integrations.tables import (
+    ATTENTION,
+    FAILED,
+    QUEUED,
+    RETRIES_EXHAUSTED,
+    SENT,
+    IntegrationOrder,
+    IntegrationReport,
+)
+from models import clock, db
+from models.database import release_connection
+
+NOT_FOUND = "The application no longer exists in the applicant-tracking system."
+PERHAPS_TWICE = "The system cannot list notes: this report may appear twice."
+
+
+def send(report: IntegrationReport, adapter: Any, api: Any, renew_claim: Callable[[], bool]) -> None:
+    """Write the report as a note, unless an earlier attempt already has. Raises CallFailed."""
+    target = report.target or _find_target(report)
+    if target is None:  # erased since the report was loaded
+        return
+    release_connection()
+    # Also finds the person to whom a merge moved the application.
+    application = adapter.read_application(api, target["application_id"])
+    if application is None:
+        raise Rejected(NOT_FOUND)
+    was_found = adapter.find_note(api, application, report.reference) if report.is_unknown else False
+    if was_found:
+        _finish(report, application)
+        return
+    problem = PERHAPS_TWICE if was_found is None else _set_mark(report, application, adapter, api)
+    if renew_claim() and _update_queued(report, is_unknown=True):
+        _write(report, application, adapter, api, was_unknown=was_found is None)
+        _finish(report, application, problem)
+
+
+def _find_target(report: IntegrationReport) -> dict[str, Any] | None:
+    order = IntegrationOrder.get_by_id(report.order_id)
+    return {"application_id": order.application_id} if order.application_id else None
+
+
+def _set_mark(report: IntegrationReport, application: Application, adapter: Any, api: Any) -> str | None:
+    """Overwrite the application's mark, before the note: marks can be repeated. Returns the problem, if any."""
+    if hasattr(adapter, "set_mark"):
+        try:
+            adapter.set_mark(api, application, STATUSES[report.status])
+        except Rejected as error:
+            return error.message
+    return None
+
+
+def _write(
+    report: IntegrationReport, application: Application, adapter: Any, api: Any, was_unknown: bool
+) -> None:
+    release_connection()
+    try:
+        adapter.write_note(api, application, report.text)
+    except CallFailed as error:
+        if not isinstance(error, TemporaryFailure) or not error.is_unknown:
+            _update_queued(report, is_unknown=was_unknown)
+        raise
+
+
+def _update_queued(report: IntegrationReport, **columns: Any) -> int:
+    is_queued = (IntegrationReport.id == report.id) & (IntegrationReport.state == QUEUED)
+    return IntegrationReport.update(columns).where(is_queued).execute()
+
+
+def _finish(report: IntegrationReport, application: Application, problem: str | None = None) -> None:
+    """Record the sent report, even if a newer one has dropped it. An erased candidate's is deleted."""
+    sent = {"state": SENT, "sent_at": clock.now(), "is_unknown": False, "last_error": problem}
+    is_this = IntegrationReport.id == report.id
+    with db.atomic():
+        if report.target is not None:
+            was_stored = IntegrationReport.delete().where(is_this).execute()
+        else:
+            was_stored = IntegrationReport.update(sent).where(is_this).execute()
+        if was_stored:
+            order = IntegrationOrder.get_by_id(report.order_id)
+            if order.application_id is not None:
+                is_same = (IntegrationOrder.id == order.id) & IntegrationOrder.application_id.is_null(False)
+                IntegrationOrder.update(person_id=application.person_id).where(is_same).execute()
+            order.publish("order.reported")
+
+
+def give_up(report: IntegrationReport, message: str) -> None:
+    """Mark the report as failed, and ask for a person. An erased candidate's last report is deleted."""
+    with db.atomic():
+        if report.target is not None:
+            report.delete_instance()
+            return
+        order = IntegrationOrder.get_by_id(report.order_id).lock()
+        if _update_queued(report, state=FAILED, last_error=message) and order.application_id is not None:
+            columns = {"last_error": message, "refreshed_at": clock.now()}
+            order.change_state(ATTENTION, RETRIES_EXHAUSTED, **columns)

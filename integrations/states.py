@@ -1,0 +1,145 @@
+"""Compute orders' states from their candidates' current rows.
+
+Nothing tells an order about changes, so none can be lost or arrive in the wrong order.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from errors import ApiError, Conflict, EmailLimit
+from integrations.tables import (
+    ALREADY_ASSESSED,
+    ATTENTION,
+    EMAIL_FAILED,
+    EMAIL_SUPPRESSED,
+    ERASED,
+    IntegrationOrder,
+)
+from models import CandidateKey, Delivery, clock, db, invitations, sql
+from models.task_failures import run_each
+from rules.rows import row_id
+
+BATCH_SIZE = 500
+# A worker that was down for longer can miss a change to a candidate whose order had ended.
+RECENT = timedelta(days=30)
+# A transaction can commit this long after it read the clock.
+MAX_TRANSACTION_AGE = timedelta(minutes=1)
+
+# True if session `s` has a total, and every assigned reviewer has scored it.
+_IS_COMPLETE = """s.score_total IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM assignments a WHERE a.session_id = s.id AND a.removed_at IS NULL AND NOT EXISTS (
+                SELECT 1 FROM completed_scorings c WHERE c.session_id = s.id AND c.user_id = a.user_id
+            )
+        )"""
+_IS_SCORED = f"""
+    SELECT 1 FROM candidate_keys k JOIN sessions s ON s.key_id = k.id
+    WHERE k.id = :key_id AND s.closed_at IS NOT NULL AND (k.decision <> 'undecided' OR {_IS_COMPLETE})
+"""
+# The state of the order `o` of key `k` with session `s`, or the reason for the state `attention`. A scored order stays
+# scored if a reviewer is assigned later.
+_STATE = f"""CASE
+        WHEN s.closed_at IS NOT NULL AND (
+            k.decision <> 'undecided' OR {_IS_COMPLETE} OR s.score_total IS NOT NULL AND o.state = 'scored'
+        ) THEN 'scored'
+        WHEN s.completed_at IS NOT NULL THEN 'submitted'
+        WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+        WHEN s.closed_at IS NOT NULL OR s.closes_at <= :now THEN 'expired'
+        WHEN s.id IS NOT NULL THEN 'started'
+        WHEN k.expires_at <= :now THEN 'expired'
+        ELSE COALESCE((
+            SELECT CASE d.state WHEN 'failed' THEN 'email_failed' WHEN 'suppressed' THEN 'email_suppressed' END
+            FROM deliveries d WHERE d.id = k.invitation_id
+        ), 'invited')
+    END"""
+_COMPUTED = f"""
+    SELECT {_STATE} FROM integration_orders o JOIN candidate_keys k ON k.id = o.key_id
+    LEFT JOIN sessions s ON s.key_id = k.id WHERE o.id = :order_id
+"""
+_STORED = "CASE o.state WHEN 'attention' THEN o.reason ELSE o.state END"
+# Orders that can change by time or by their invitation, and orders whose candidate has changed lately: the number of
+# others only grows.
+_CANDIDATES = """
+    SELECT x.id FROM integration_orders x WHERE x.state IN ('invited', 'started', 'attention') AND x.key_id IS NOT NULL
+    UNION ALL
+    SELECT x.id FROM integration_orders x WHERE x.state <> 'erased' AND x.key_id IN (
+        SELECT k.id FROM candidate_keys k
+        WHERE k.organization_id IN (SELECT organization_id FROM integrations) AND k.updated_at > :recently
+        UNION ALL
+        SELECT s.key_id FROM sessions s
+        WHERE s.organization_id IN (SELECT organization_id FROM integrations) AND s.updated_at > :recently
+    )
+"""
+# A person decides about the other reasons; after a change, a failed report is replaced.
+_OUTDATED = f"""
+    SELECT o.id FROM integration_orders o JOIN candidate_keys k ON k.id = o.key_id
+    LEFT JOIN sessions s ON s.key_id = k.id
+    WHERE o.id IN ({_CANDIDATES}) AND (
+        {_STORED} NOT IN ('already_assessed', 'retries_exhausted') AND {_STORED} <> {_STATE}
+        OR o.report_due_at IS NULL AND {_STORED} <> 'already_assessed'
+          AND (s.updated_at > o.refreshed_at OR k.updated_at > o.refreshed_at)
+        OR o.reason = 'email_suppressed' AND o.due_at <= :now
+    )
+    LIMIT {BATCH_SIZE}
+"""
+
+
+def refresh() -> int:
+    """Store the states of orders whose candidate has changed. Returns how many."""
+    now = clock.now()
+    rows = sql.rows(_OUTDATED, now=now, recently=now - RECENT)
+    return run_each("orders", [row_id(order_id) for (order_id,) in rows], _refresh)
+
+
+def compute(order: IntegrationOrder) -> tuple[str, str | None]:
+    """Return the state of an order with a key, and the reason for the state `attention`."""
+    ((state,),) = sql.rows(_COMPUTED, order_id=order.id, now=clock.now())
+    return (ATTENTION, state) if state in (EMAIL_FAILED, EMAIL_SUPPRESSED) else (state, None)
+
+
+def is_scored(key: CandidateKey) -> bool:
+    """Return whether a closed session has a hiring decision, or all assigned reviewers have scored it."""
+    return bool(sql.rows(_IS_SCORED, key_id=key.id))
+
+
+def changed_since(now: Any) -> dict[str, Any]:
+    """Return the column with the time after which a change is not yet in the order's state and report."""
+    return {"refreshed_at": now - MAX_TRANSACTION_AGE}
+
+
+def _refresh(order_id: Any) -> int:
+    order = IntegrationOrder.get_by_id(order_id)
+    if order.reason == EMAIL_SUPPRESSED and order.due_at is not None and order.due_at <= clock.now():
+        _send_when_allowed(order)
+    with db.atomic():
+        now, locked = clock.now(), order.lock()
+        if locked.key_id is None or locked.state == ERASED or locked.reason == ALREADY_ASSESSED:
+            return 0  # changed since the query
+        state, reason = compute(locked)
+        is_newly_suppressed = reason == EMAIL_SUPPRESSED != locked.reason
+        due_at = now if is_newly_suppressed else locked.due_at if reason == EMAIL_SUPPRESSED else None
+        locked.change_state(state, reason, due_at=due_at, **changed_since(now))
+    return 1
+
+
+def send_suppressed(order: IntegrationOrder) -> None:
+    """Send an invitation that the limit of messages suppressed. Raises like `invitations.invite`."""
+    key: Any = order.key
+
+    def check() -> None:
+        latest = CandidateKey.get_by_id(key.id).invitation_id
+        if not Delivery.select().where(Delivery.id == latest, Delivery.state == "suppressed").exists():
+            raise Conflict("The invitation is not suppressed.")
+
+    invitations.invite(key, check)
+
+
+def _send_when_allowed(order: IntegrationOrder) -> None:
+    """Send a suppressed invitation if the limit of messages allows it now."""
+    try:
+        send_suppressed(order)
+        due_at = None
+    except EmailLimit as error:
+        due_at = clock.now() + timedelta(seconds=error.retry_after or 0)
+    except ApiError:  # the invitation is no longer possible or necessary
+        due_at = None
+    order.update_columns(due_at=due_at)
