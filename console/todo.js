@@ -81,15 +81,40 @@ const LISTS = [
     time: ({ failingSince }) => ["todo.failing", failingSince],
     actions: ({ webhookId, description, url }) => [link(`#/organization/webhooks?webhook=${webhookId}`, t("todo.openWebhook"), description ?? url)],
   },
+  {
+    name: "integrations",
+    title: ({ name }) => name,
+    subtitle: () => null,
+    href: () => "#/organization/integrations",
+    detail: ({ state, attentionCount }) => (state === "stopped" ? t("integrations.stopped") : t("todo.ordersToAttend", { n: attentionCount })),
+    time: () => [],
+    actions: ({ name }) => [link("#/organization/integrations", t("todo.openIntegration"), name)],
+  },
 ];
 
-export async function show(main, params, { signal, setTitle }) {
+/** Return the integrations that need a person as a to-do list, or null without any. */
+async function stoppedIntegrations(isAdmin, signal) {
+  if (!isAdmin) return null;
+  try {
+    const integrations = await api.all("/v1/integrations", "integrations", { signal });
+    const entries = integrations.filter(({ attentionCount, state }) => attentionCount || state === "stopped");
+    return { count: entries.length, entries };
+  } catch (error) {
+    if (error.status === 404) return null; // The service runs without integrations.
+    throw error;
+  }
+}
+
+export async function show(main, params, { can, signal, setTitle }) {
   setTitle(t("todo.title"));
   const summary = h("p", { class: "quiet summary", role: "status" });
   const lists = h("div", { class: "todo-lists" });
   fill(main, h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, t("todo.title")), summary)), lists);
   let limit = INITIAL_ENTRIES;
-  const load = () => api.get("/v1/todo", { query: { limit }, signal });
+  const load = async () => {
+    const [todo, integrations] = await Promise.all([api.get("/v1/todo", { query: { limit }, signal }), stoppedIntegrations(can("admin"), signal)]);
+    return { ...todo, integrations };
+  };
   const reload = async (name) => {
     if (name) limit = MAX_ENTRIES;
     const todo = await load();

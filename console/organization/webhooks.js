@@ -109,7 +109,8 @@ function values(form) {
 
 const TYPES = [
   "assessment.created", "key.created", "invite.sent", "invite.failed", "session.started", "session.completed", "session.expired",
-  "test_run.finished", "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn", "candidate.erased", "ledger.checkpoint",
+  "test_run.finished", "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn",
+  "candidate.erasure_requested", "candidate.erased", "order.created", "order.attention", "order.reported", "ledger.checkpoint",
 ];
 
 /** Return event types with their descriptions. Types from a later version have no description. */

@@ -1,0 +1,87 @@
+// An integration's orders, newest first, with their state and what to do.
+
+import * as api from "../shared/api.js";
+import { runAction, toast } from "../shared/dialogs.js";
+import { h } from "../shared/dom.js";
+import { olderButton } from "../shared/older_button.js";
+import { renderAsync } from "../shared/states.js";
+import { dataTable } from "../shared/table.js";
+import { t } from "../shared/texts.js";
+import { formatDateTime } from "../shared/time.js";
+
+const STATES = ["attention", "received", "invited", "started", "submitted", "scored", "skipped", "expired", "revoked", "erased"];
+const PAGE_SIZE = 20;
+const KINDS = { attention: "bad", submitted: "good", scored: "good", skipped: "off", expired: "off", revoked: "off", erased: "off" };
+
+/** Build the list of an integration's orders. */
+export function orders(integration, context) {
+  const list = h("div", {});
+  const options = STATES.map((state) => h("option", { value: state, selected: state === "attention" && integration.attentionCount > 0 }, t(`integrations.orderStates.${state}`)));
+  const select = h("select", {}, h("option", { value: "" }, t("deliveries.all")), options);
+  const path = `/v1/integrations/${integration.id}/orders`;
+  const load = (after) => api.get(path, { query: { order: "desc", limit: PAGE_SIZE, state: select.value, after }, signal: context.signal });
+  const reload = h("button", { type: "button", class: "small", onclick: () => show() }, t("deliveries.reload"));
+  // Replacing the content drops the focus.
+  const refresh = async () => {
+    await show();
+    reload.focus();
+  };
+  const show = () => renderAsync(list, () => load(), (page) => render(page, load, path, { ...context, refresh }));
+  select.addEventListener("change", show);
+  show();
+  return [h("div", { class: "line filters" }, h("label", {}, t("deliveries.state"), " ", select), reload), list];
+}
+
+function render(page, load, path, context) {
+  if (!page.orders.length) return h("p", { class: "quiet" }, t("integrations.noOrders"));
+  const columns = [
+    { name: "application", label: t("integrations.application"), value: ({ applicationId }) => applicationId, render: applicationCell },
+    { name: "state", label: t("deliveries.state"), value: ({ state }) => state, render: stateCell },
+    { name: "reports", label: t("integrations.notes"), value: () => null, render: reportsCell, wide: true },
+    { name: "changed", label: t("integrations.changed"), value: ({ updatedAt }) => updatedAt, render: ({ updatedAt }) => formatDateTime(updatedAt), wide: true },
+    context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (order) => actions(order, path, context) },
+  ].filter(Boolean);
+  const table = dataTable({ caption: t("integrations.orders"), columns, rows: page.orders, count: (n) => t("integrations.orderCount", { n }) });
+  const retryable = page.orders.filter(({ state }) => state === "attention");
+  const retryAll = h("button", { type: "button", class: "small", onclick: ({ target }) => runAction(target, () => retryEach(retryable, path, context)) }, t("integrations.retryAll"));
+  return [context.can("admin") && retryable.length > 1 && h("div", { class: "actions" }, retryAll), table, olderButton(page, { table, load, field: "orders" })];
+}
+
+function applicationCell({ applicationId, sessionId }) {
+  const name = applicationId ?? t("integrations.erasedApplication");
+  return sessionId ? h("a", { href: `#/sessions/${sessionId}` }, name) : name;
+}
+
+function stateCell({ state, message, remedy, nextTryAt, lastError }) {
+  return [
+    h("span", { class: `badge ${KINDS[state] ?? ""}` }, t(`integrations.orderStates.${state}`)),
+    message && h("div", {}, message),
+    remedy && h("div", { class: "quiet" }, remedy),
+    lastError && h("div", { class: "quiet" }, lastError),
+    nextTryAt && h("div", { class: "quiet" }, t("deliveries.nextAttempt", { time: formatDateTime(nextTryAt) })),
+  ];
+}
+
+function reportsCell({ reports }) {
+  return reports.map(({ reference, status, state, sentAt, lastError }) =>
+    h("div", {}, `${reference} · ${t(`integrations.orderStates.${status}`)} · `, state === "sent" ? formatDateTime(sentAt) : t(`integrations.reportStates.${state}`), lastError && h("div", { class: "quiet" }, lastError)),
+  );
+}
+
+function actions(order, path, context) {
+  if (order.state !== "attention") return null;
+  const isAssessed = order.reason === "already_assessed";
+  const choices = isAssessed ? [["report", "integrations.reportResult"], ["invite", "integrations.inviteAgain"]] : [[null, "todo.retry"]];
+  const run = async (action) => {
+    await api.post(`${path}/${order.id}/retry`, { action });
+    toast(t("integrations.retried"));
+    await context.refresh();
+  };
+  return h("div", { class: "actions" }, choices.map(([action, text]) => h("button", { type: "button", class: "small", "aria-label": `${t(text)}: ${order.applicationId}`, onclick: ({ target }) => runAction(target, () => run(action)) }, t(text))));
+}
+
+async function retryEach(retryable, path, context) {
+  for (const { id, reason } of retryable) if (reason !== "already_assessed") await api.post(`${path}/${id}/retry`, { action: null });
+  toast(t("integrations.retried"));
+  await context.refresh();
+}
