@@ -19,6 +19,7 @@ from delivery.worker import Worker
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
 LEDGER_KEYS = "test:a-key-that-only-these-tests-sign-with"
+INTEGRATION_KEYS = "test:a-key-that-only-these-tests-encrypt-with"
 # Modules that start processes or contain many cases. Quick runs skip them without importing them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
@@ -109,6 +110,7 @@ def app_on_database(database_url, tmp_path_factory):
             "RATELIMIT_ENABLED": "false",
             "LOG_LEVEL": "ERROR",
             "LEDGER_KEYS": LEDGER_KEYS,
+            "INTEGRATION_KEYS": INTEGRATION_KEYS,
         }
     )
     app = create_app(settings)
@@ -144,9 +146,8 @@ def app_with(app, database_url):
 
     def create(**settings):
         connection = models.db.obj
-        other_app = create_app(
-            config.load({"DATABASE_URL": database_url, "LEDGER_KEYS": LEDGER_KEYS} | settings)
-        )
+        secrets = {"LEDGER_KEYS": LEDGER_KEYS, "INTEGRATION_KEYS": INTEGRATION_KEYS}
+        other_app = create_app(config.load({"DATABASE_URL": database_url} | secrets | settings))
         models.db.initialize(connection)
         return other_app
 
@@ -164,7 +165,7 @@ def clock(app):
 def worker(app, monkeypatch, tmp_path):
     """A worker that saves emails in a temporary folder."""
     monkeypatch.setitem(app.config, "MAIL_FOLDER", tmp_path)
-    return Worker(app.config)
+    return Worker(app.config, optional_tasks=app.extensions.get("worker_tasks", ()))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from models.webhooks import outbox, receivers
 from rules.events.recorded_events import CHANNELS, EventSource, RecordedEvent
 from rules.metrics.usage import ReportedUsage, call_cost_nano_usd
 from rules.timestamps import parse_timestamp_ns, whole_seconds_ns
+from tests.hostile.operations import HAS_INTEGRATIONS
 
 
 def make_organization(name: str = "Acme", plan: str = "self_hosted") -> Organization:
@@ -247,6 +248,68 @@ def make_test_run(
     return run
 
 
+def make_integration(organization: Organization, system: str = "example", name: str = "Hiring") -> Any:
+    """Connect a system, by default the made-up one in tests/integrations/systems/."""
+    from integrations import integrations
+
+    return integrations.create(organization, system, name, {"apiKey": f"key of {name}"}, {})[0]
+
+
+def make_rule(
+    integration: Any, assessment: Assessment, stage_id: str = "7022", job_id: str = "", **values: Any
+) -> Any:
+    from integrations.tables import IntegrationRule
+
+    names = {"stage_name": f"Stage {stage_id}", "job_name": f"Job {job_id}" if job_id else None}
+    defaults = {"reports": ["submitted", "scored"], "include": ["score", "duration"]}
+    ids = {"integration": integration, "assessment": assessment, "stage_id": stage_id, "job_id": job_id}
+    return IntegrationRule.create(**ids | names | defaults | values)
+
+
+def make_order(rule: Any, application_id: str = "265270", **values: Any) -> Any:
+    """Create an order, by default one that waits for its application to be read."""
+    from integrations.tables import IntegrationOrder
+
+    return IntegrationOrder.create(
+        integration=rule.integration, rule=rule, application_id=application_id, **values
+    )
+
+
+def make_integration_rows(session: Session, word: str) -> dict[str, Any]:
+    """Create an integration with an order and a report of the session's candidate, and a channel."""
+    from integrations import secrets, tables
+
+    organization = session.organization
+    integration = make_integration(organization, name=f"Hiring at {organization.name}")
+    day = models.clock.now().date().isoformat()
+    tables.IntegrationCalls.create(integration=integration, day=day, calls=1)
+    rule = make_rule(integration, session.assessment)
+    problem = {"state": tables.ATTENTION, "reason": "already_assessed", "last_error": word}
+    order = make_order(rule, key=session.key, person_id="4711", reported=word, **problem)
+    columns = {"number": 1, "status": "submitted", "reference": f"Ref {str(order.id)[-6:]}-1"}
+    tables.IntegrationReport.create(
+        integration=integration, order=order, text=word, last_error=word, **columns
+    )
+    channel_id = new_id()
+    channel = tables.NotificationChannel.create(
+        id=channel_id,
+        organization=organization,
+        kind="slack",
+        name=f"Channel of {organization.name}",
+        url=secrets.encrypt(channel_id, "https://hooks.slack.com/services/T0/B0/x"),
+        url_end="B0/x",
+        events=["submitted"],
+    )
+    about = {"key": session.key, "assessment": session.assessment_id, "subject_id": session.id}
+    tables.Notification.create(channel=channel, event="submitted", **about)
+    return {
+        "integration_id": integration.id,
+        "rule_id": rule.id,
+        "order_id": order.id,
+        "channel_id": channel.id,
+    }
+
+
 def make_organization_rows(organization: Organization, word: str = "one") -> dict[str, Any]:
     """Create an organization's rows, with `word` in their text columns. Return their ids by path parameter.
 
@@ -284,7 +347,7 @@ def make_session_rows(session: Session, reviewer: models.ApiToken, word: str = "
     models.ScoreReveal.record(session.assessment, person, session)
     upload = models.BundleUpload.open(session, storage.new_object_key(str(session.id)), max_bytes=2**20)
     run = make_run(session, word)
-    return {
+    return (make_integration_rows(session, word) if HAS_INTEGRATIONS else {}) | {
         "session_id": session.id,
         "run_id": run.id,
         "job_id": make_job(session.organization).id,

@@ -25,7 +25,7 @@ with app.app_context():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("package", ["console", "oidc.py", "proxy", "rules/agents", "runner"])
+@pytest.mark.parametrize("package", ["console", "integrations", "oidc.py", "proxy", "rules/agents", "runner"])
 def test_the_application_works_without_the_package(package, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=NOT_COPIED)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from werkzeug.test import TestResponse
 
 from models import db
-from tests.hostile.operations import APP, Operation, every_operation, fill, route_of
+from tests.hostile.operations import APP, HAS_INTEGRATIONS, Operation, every_operation, fill, route_of
 
 # `outsider` is a candidate of another assessment. The second line uses sign-in cookies (docs/sign-in.md): a person in
 # each role, and an admin whose requests come from another site.
@@ -23,7 +23,7 @@ REVEAL_SCORES = "403 403 401 401 403 401 401 401 | 200 200 403 403"  # for peopl
 END_SIGN_IN = "404 404 401 401 404 401 401 401 | 200 200 200 403"  # a token is not a sign-in
 INVALID_TOKEN = "403 403 403 403 403 403 403 403 | 401 401 401 403"  # only the console can sign in
 EMAIL_LINK = "403 403 403 403 403 403 403 403 | 202 202 202 403"
-NOT_SIGNED = "403 403 403 403 403 403 403 403 | 403 403 403 403"  # the URL is not signed
+NOT_SIGNED = "403 403 403 403 403 403 403 403 | 403 403 403 403"  # neither is the URL nor the body
 NO_PROVIDER = "404 404 404 404 404 404 404 404 | 404 404 404 404"
 NO_REPOSITORY = NO_PROVIDER
 WITHOUT_PROVIDER = "401 401 404 404 401 401 401 401 | 401 401 401 401"
@@ -54,6 +54,7 @@ PUBLIC = {
     "POST /v1/sign-in": INVALID_TOKEN,
     "POST /v1/sign-in/email": EMAIL_LINK,
     "PUT /v1/bundles/<object_key>": NOT_SIGNED,
+    **({"POST /v1/integrations/<integration_id>/events": NOT_SIGNED} if HAS_INTEGRATIONS else {}),
 }
 # Statuses other than the documented success, because of the `names` fixture's rows
 SUCCESS_OVERRIDES = {

@@ -6,10 +6,12 @@ Valid requests are built from the schemas' examples, and from ids by path parame
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import config
-from app import create_app
+from app import API_BLUEPRINTS, create_app
 from blueprints import openapi
 from blueprints.operations import Paths
 from models import Organization, disclosure
@@ -65,13 +67,20 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
+HAS_INTEGRATIONS = "integrations.routes" in API_BLUEPRINTS
+if HAS_INTEGRATIONS:
+    # A made-up system that needs no network
+    systems = Path(__file__).parents[1] / "integrations" / "systems"
+    import_module("integrations.systems").__path__.append(str(systems))
 # Created on import, before a test binds the models to its database.
 APP = create_app(config.load({"LEDGER_KEYS": "k" * 32}))
 DOCUMENT: dict[str, Any] = openapi.build_document(APP)
 # Fields that refer to rows: path parameters, and a candidate's key.
 _PARAMETERS = {name for rule in APP.url_map.iter_rules() for name in rule.arguments}
 _PLACEHOLDERS = {
-    camel(name): f"<{name}>" for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider"}
+    # A rule's `jobId` is another system's.
+    camel(name): f"<{name}>"
+    for name in {*_PARAMETERS, "key"} - {"name", "model", "path", "provider", "job_id"}
 } | {"personIds": ["<person_id>"], "templateId": "<assessment_id>"}
 
 

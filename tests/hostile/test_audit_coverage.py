@@ -14,7 +14,7 @@ from delivery.worker import Worker
 from models import AuditEntry, BundleUpload, CandidateKey, RunnerToken, Session, WebhookDelivery, db, sessions
 from models.webhooks import outcomes
 from rules.delivery.retries import WebhookResponse
-from tests.hostile.operations import DOCUMENT, operations
+from tests.hostile.operations import DOCUMENT, HAS_INTEGRATIONS, operations
 
 # The ledger protects events without audit entries (docs/integrity.md). A heartbeat changes only a lease.
 EVENT_STREAM = {"ingestEvent", "ingestBatch", "recordClaudeCodeHook", "recordCodexHook", "recordOpencodeHook"}
@@ -62,6 +62,7 @@ def test_every_changing_operation_is_recorded_once(world):
     }
     further = {"revealScores", "revealAssessmentScores"}  # see tests/blueprints/test_hidden_scores.py
     further |= {"receiveBundle", "receiveSubmission", "createSignIn", "signOut", "runTests", "checkIssue"}
+    further |= {"receiveStageChange"} if HAS_INTEGRATIONS else set()
     assert not_served == further | task_files
     for operation in (operation for operation in CHANGING if operation in served):
         action = action_of(operation)
@@ -150,7 +151,7 @@ COMMANDS = {
 UNRECORDED_COMMANDS = {
     "db upgrade", "db status", "org list", "org show", "person list", "token list", "runner list", "ledger verify",
     "ledger restored", "ledger restart", "worker", "backup", "restore", "doctor", "run", "shell", "routes",
-    "storage adopt", "submissions read", "deliveries retry",
+    "storage adopt", "submissions read", "deliveries retry", "integrations purge", "integrations reencrypt",
 }  # fmt: skip
 
 

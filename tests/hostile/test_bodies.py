@@ -35,6 +35,7 @@ NOT_SERVED = {
     "GET /v1/runner/jobs/{jobId}/inputs/{name}",
     "POST /v1/sign-in",
     "DELETE /v1/sign-in/session",
+    "POST /v1/integrations/{integrationId}/events",
     *(
         f"{method} /v1/{path}/{kind}"
         for method in ("GET", "PUT", "DELETE")

@@ -179,7 +179,7 @@ def check_error(response: TestResponse) -> None:
 
 def snapshot() -> dict[str, list[tuple]]:
     """Return all rows of all tables."""
-    tables = [model._meta.table_name for model in models.TABLES]
+    tables = [model._meta.table_name for model in models.tables()]
     return {table: sorted(db.execute_sql(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
 
 

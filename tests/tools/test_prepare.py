@@ -17,7 +17,8 @@ def prepare(tmp_path):
     """Run the step for a database in a temporary folder, and return its output."""
 
     def run(fails=False, **settings):
-        environment = {name: value for name, value in os.environ.items() if name != "LEDGER_KEYS"}
+        keys = ("LEDGER_KEYS", "INTEGRATION_KEYS")
+        environment = {name: value for name, value in os.environ.items() if name not in keys}
         environment |= {
             "DATABASE_URL": f"sqlite:///{tmp_path}/proofstone.db",
             "LOG_LEVEL": "ERROR",
@@ -28,20 +29,24 @@ def prepare(tmp_path):
         return result.stdout + result.stderr
 
     run.file = tmp_path / "proofstone.db.ledger-keys"
+    run.integration_file = tmp_path / "proofstone.db.integration-keys"
     return run
 
 
-def test_make_run_creates_a_private_ledger_key_once(prepare):
+def test_make_run_creates_private_keys_once(prepare):
     assert "Its token" in prepare()
-    assert stat.S_IMODE(prepare.file.stat().st_mode) == 0o600
-    before = prepare.file.read_text()
+    files = (prepare.file, prepare.integration_file)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    before = [file.read_text() for file in files]
+    assert before[0] != before[1]
     assert prepare() == ""
-    assert prepare.file.read_text() == before
+    assert [file.read_text() for file in files] == before
 
 
-def test_make_run_creates_no_ledger_key_if_the_setting_has_one(prepare):
-    prepare(LEDGER_KEYS="s" * 64)
+def test_make_run_creates_no_key_if_the_setting_has_one(prepare):
+    prepare(LEDGER_KEYS="s" * 64, INTEGRATION_KEYS="t" * 64)
     assert not prepare.file.exists()
+    assert not prepare.integration_file.exists()
 
 
 def test_make_run_creates_no_ledger_key_for_a_restored_database(prepare):
