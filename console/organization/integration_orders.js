@@ -8,9 +8,12 @@ import { renderAsync } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
+import { plain, untrusted } from "../shared/untrusted.js";
 
 const STATES = ["attention", "received", "invited", "started", "submitted", "scored", "skipped", "expired", "revoked", "erased"];
 const PAGE_SIZE = 20;
+// These continue without a person, or need a choice.
+const NOT_RETRIED = ["already_assessed", "credential_rejected", "email_suppressed"];
 const KINDS = { attention: "bad", submitted: "good", scored: "good", skipped: "off", expired: "off", revoked: "off", erased: "off" };
 
 /** Build the list of an integration's orders. */
@@ -29,36 +32,37 @@ export function orders(integration, context) {
   const show = () => renderAsync(list, () => load(), (page) => render(page, load, path, { ...context, refresh }));
   select.addEventListener("change", show);
   show();
-  return [h("div", { class: "line filters" }, h("label", {}, t("deliveries.state"), " ", select), reload), list];
+  const retryButton = h("button", { type: "button", class: "small", onclick: ({ target }) => runAction(target, () => retryAll(path, { ...context, refresh })) }, t("integrations.retryAll"));
+  const canRetry = context.can("admin") && integration.attentionCount > 1;
+  return [h("div", { class: "line filters" }, h("label", {}, t("deliveries.state"), " ", select), reload, canRetry && retryButton), list];
 }
 
 function render(page, load, path, context) {
   if (!page.orders.length) return h("p", { class: "quiet" }, t("integrations.noOrders"));
   const columns = [
     { name: "application", label: t("integrations.application"), value: ({ applicationId }) => applicationId, render: applicationCell },
-    { name: "state", label: t("deliveries.state"), value: ({ state }) => state, render: stateCell },
+    { name: "state", label: t("deliveries.state"), value: ({ state }) => state, render: (order) => stateCell(order, path, context) },
     { name: "reports", label: t("integrations.notes"), value: () => null, render: reportsCell, wide: true },
     { name: "changed", label: t("integrations.changed"), value: ({ updatedAt }) => updatedAt, render: ({ updatedAt }) => formatDateTime(updatedAt), wide: true },
-    context.can("admin") && { name: "actions", label: t("common.actions"), value: () => null, render: (order) => actions(order, path, context) },
-  ].filter(Boolean);
+  ];
   const table = dataTable({ caption: t("integrations.orders"), columns, rows: page.orders, count: (n) => t("integrations.orderCount", { n }) });
-  const retryable = page.orders.filter(({ state }) => state === "attention");
-  const retryAll = h("button", { type: "button", class: "small", onclick: ({ target }) => runAction(target, () => retryEach(retryable, path, context)) }, t("integrations.retryAll"));
-  return [context.can("admin") && retryable.length > 1 && h("div", { class: "actions" }, retryAll), table, olderButton(page, { table, load, field: "orders" })];
+  return [table, olderButton(page, { table, load, field: "orders" })];
 }
 
 function applicationCell({ applicationId, sessionId }) {
-  const name = applicationId ?? t("integrations.erasedApplication");
+  const name = applicationId ? untrusted(applicationId) : t("integrations.erasedApplication");
   return sessionId ? h("a", { href: `#/sessions/${sessionId}` }, name) : name;
 }
 
-function stateCell({ state, message, remedy, nextTryAt, lastError }) {
+function stateCell(order, path, context) {
+  const { state, message, remedy, nextTryAt, lastError } = order;
   return [
     h("span", { class: `badge ${KINDS[state] ?? ""}` }, t(`integrations.orderStates.${state}`)),
     message && h("div", {}, message),
     remedy && h("div", { class: "quiet" }, remedy),
     lastError && h("div", { class: "quiet" }, lastError),
     nextTryAt && h("div", { class: "quiet" }, t("deliveries.nextAttempt", { time: formatDateTime(nextTryAt) })),
+    context.can("admin") && state === "attention" && actions(order, path, context),
   ];
 }
 
@@ -69,19 +73,19 @@ function reportsCell({ reports }) {
 }
 
 function actions(order, path, context) {
-  if (order.state !== "attention") return null;
   const isAssessed = order.reason === "already_assessed";
-  const choices = isAssessed ? [["report", "integrations.reportResult"], ["invite", "integrations.inviteAgain"]] : [[null, "todo.retry"]];
+  const choices = isAssessed ? [["report", "integrations.reportResult"], ["invite", "integrations.inviteAgain"]] : [[null, "integrations.retry"]];
   const run = async (action) => {
     await api.post(`${path}/${order.id}/retry`, { action });
     toast(t("integrations.retried"));
     await context.refresh();
   };
-  return h("div", { class: "actions" }, choices.map(([action, text]) => h("button", { type: "button", class: "small", "aria-label": `${t(text)}: ${order.applicationId}`, onclick: ({ target }) => runAction(target, () => run(action)) }, t(text))));
+  return h("div", { class: "actions" }, choices.map(([action, text]) => h("button", { type: "button", class: "small", "aria-label": `${t(text)}: ${plain(order.applicationId)}`, onclick: ({ target }) => runAction(target, () => run(action)) }, t(text))));
 }
 
-async function retryEach(retryable, path, context) {
-  for (const { id, reason } of retryable) if (reason !== "already_assessed") await api.post(`${path}/${id}/retry`, { action: null });
+async function retryAll(path, context) {
+  const found = await api.all(path, "orders", { query: { state: "attention" }, signal: context.signal });
+  for (const { id, reason } of found) if (!NOT_RETRIED.includes(reason)) await context.withErrorToast(() => api.post(`${path}/${id}/retry`, { action: null }));
   toast(t("integrations.retried"));
   await context.refresh();
 }

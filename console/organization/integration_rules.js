@@ -5,30 +5,32 @@ import { ask, confirm, field, toast } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
+import { plainName, untrustedName } from "../shared/untrusted.js";
 
 const REPORTS = ["invited", "started", "submitted", "scored", "expired", "revoked"];
 const DEFAULT_REPORTS = ["submitted", "scored", "expired", "revoked"];
 const PARTS = ["score", "duration", "criteria", "tests"];
 const DEFAULT_PARTS = ["score", "duration"];
 
+/** Return a rule's stage and job. */
+export const ruleName = ({ stageName, jobName }) => plainName(`${stageName}, ${jobName ?? t("integrations.allJobs")}`);
+
 /** Add a rule (`rule` null) or change one, whose stage and job stay. */
 export async function editRule(integration, rule, context) {
   const path = `/v1/integrations/${integration.id}`;
-  const place = h("div", {});
-  const loadOptions = () =>
-    Promise.all([
-      api.all("/v1/assessments", "assessments", { signal: context.signal }),
-      rule ? { jobs: [] } : api.get(`${path}/jobs`, { signal: context.signal }),
-    ]);
-  renderAsync(place, loadOptions, ([assessments, { jobs }]) => fields(rule, assessments.filter(({ archivedAt }) => !archivedAt), jobs, path, context));
+  const [assessments, { jobs }] = await Promise.all([
+    api.all("/v1/assessments", "assessments", { signal: context.signal }),
+    rule ? { jobs: [] } : api.get(`${path}/jobs`, { signal: context.signal }),
+  ]);
+  const content = fields(rule, assessments.filter(({ archivedAt }) => !archivedAt), jobs, path, context);
   const save = (form) => {
     const checked = (name) => [...form.querySelectorAll(`[name=${name}]:checked`)].map(({ value }) => value);
     const { assessmentId, stageId, jobId, active } = form.elements;
     const body = { assessmentId: assessmentId.value, reports: checked("reports"), include: checked("include"), active: active.checked };
     if (rule) return api.patch(`${path}/rules/${rule.id}`, body);
-    return api.post(`${path}/rules`, { ...body, stageId: stageId.value, jobId: jobId.value || null });
+    return api.post(`${path}/rules`, { ...body, stageId: stageId?.value, jobId: jobId.value || null });
   };
-  const saved = await ask({ title: t(rule ? "integrations.changeRule" : "integrations.addRule"), content: place, save });
+  const saved = await ask({ title: t(rule ? "integrations.changeRule" : "integrations.addRule"), content, save });
   if (!saved) return;
   if (!rule) await catchUp(integration, saved.rule, context);
   await context.refresh();
@@ -37,9 +39,11 @@ export async function editRule(integration, rule, context) {
 function fields(rule, assessments, jobs, path, context) {
   const choices = (name, options, selected) =>
     options.map((value) => h("label", { class: "choice" }, h("input", { type: "checkbox", name, value, checked: selected.includes(value) }), h("span", {}, t(`integrations.${name === "reports" ? "orderStates" : "parts"}.${value}`))));
-  const assessment = h("select", { name: "assessmentId" }, assessments.map(({ id, title }) => h("option", { value: id, selected: id === rule?.assessmentId }, title)));
+  // Another one must be selected.
+  const isMissing = rule && !rule.assessmentAvailable;
+  const assessment = h("select", { name: "assessmentId", required: true }, isMissing && h("option", { value: "" }), assessments.map(({ id, title }) => h("option", { value: id, selected: id === rule?.assessmentId }, title)));
   return [
-    rule ? h("p", {}, `${rule.stageName}, ${rule.jobName ?? t("integrations.allJobs")}`) : stageFields(jobs, path, context),
+    rule ? h("p", {}, ruleName(rule)) : stageFields(jobs, path, context),
     field(t("integrations.assessment"), assessment),
     h("fieldset", { class: "choices" }, h("legend", {}, t("integrations.reports")), choices("reports", REPORTS, rule?.reports ?? DEFAULT_REPORTS)),
     h("fieldset", { class: "choices" }, h("legend", {}, t("integrations.include")), h("p", { class: "quiet" }, t("integrations.includeHint")), choices("include", PARTS, rule?.include ?? DEFAULT_PARTS)),
@@ -49,13 +53,13 @@ function fields(rule, assessments, jobs, path, context) {
 
 /** Build the selection of a job, and of one of its stages. */
 function stageFields(jobs, path, context) {
-  const job = h("select", { name: "jobId" }, h("option", { value: "" }, t("integrations.allJobs")), jobs.map(({ id, name }) => h("option", { value: id }, name)));
+  const job = h("select", { name: "jobId" }, h("option", { value: "" }, t("integrations.allJobs")), jobs.map(({ id, name }) => h("option", { value: id }, plainName(name))));
   const place = h("div", {});
   const show = () =>
     renderAsync(
       place,
       () => api.get(`${path}/stages`, { query: { jobId: job.value }, signal: context.signal }),
-      ({ stages }) => field(t("integrations.stage"), h("select", { name: "stageId", required: true }, stages.map(({ id, name, group }) => h("option", { value: id }, group ? `${group}: ${name}` : name)))),
+      ({ stages }) => field(t("integrations.stage"), h("select", { name: "stageId", required: true }, stages.map(({ id, name, group }) => h("option", { value: id }, plainName(group ? `${group}: ${name}` : name))))),
     );
   job.addEventListener("change", show);
   show();
@@ -66,13 +70,13 @@ function stageFields(jobs, path, context) {
 export async function catchUp(integration, rule, context) {
   const path = `/v1/integrations/${integration.id}/rules/${rule.id}/catch-up`;
   const { applications } = await api.get(path, { signal: context.signal });
-  if (!applications.length) return toast(t("integrations.nobodyWaiting", { stage: rule.stageName }));
+  if (!applications.length) return toast(t("integrations.nobodyWaiting", { rule: ruleName(rule) }));
   const content = [
     h("p", {}, t("integrations.catchUpText", { assessment: rule.assessmentTitle })),
     h(
       "div",
       { class: "choices scrolling" },
-      applications.map(({ applicationId, name, email }) => h("label", { class: "choice" }, h("input", { type: "checkbox", name: "applications", value: applicationId }), h("span", {}, name ?? applicationId, email && h("span", { class: "quiet" }, ` ${email}`)))),
+      applications.map(({ applicationId, name, email }) => h("label", { class: "choice" }, h("input", { type: "checkbox", name: "applications", value: applicationId }), h("span", {}, untrustedName(name ?? applicationId), " ", email && h("span", { class: "quiet" }, untrustedName(email))))),
     ),
   ];
   const save = (form) => {

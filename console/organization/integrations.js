@@ -1,6 +1,6 @@
 // Applicant-tracking systems: connections, rules and orders.
 
-import { catchUp, editRule, removeRule } from "./integration_rules.js";
+import { catchUp, editRule, removeRule, ruleName } from "./integration_rules.js";
 import { orders } from "./integration_orders.js";
 import * as api from "../shared/api.js";
 import { copyText } from "../shared/clipboard.js";
@@ -12,6 +12,7 @@ import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime, formatRelative } from "../shared/time.js";
+import { untrustedName } from "../shared/untrusted.js";
 
 export async function load({ signal }) {
   const [{ systems, enabled }, integrations] = await Promise.all([
@@ -42,12 +43,13 @@ function panel(integration, system, context) {
   const showOrders = () => fill(list, orders(integration, context));
   details.addEventListener("toggle", () => details.open && !list.firstChild && showOrders());
   if (details.open) showOrders();
-  const button = (text, run) => h("button", { type: "button", class: "small", onclick: ({ target }) => runAction(target, run), "aria-label": `${text}: ${integration.name}` }, text);
+  const button = (text, run) => actionButton(text, integration.name, run);
+  const notice = problem(integration);
   return h(
     "section",
-    { class: "panel webhook" },
+    { class: "panel webhook integration" },
     h("div", { class: "webhook-head" }, h("h2", {}, integration.name), badge(integration)),
-    problem(integration),
+    notice,
     h(
       "dl",
       { class: "detail-list" },
@@ -55,6 +57,7 @@ function panel(integration, system, context) {
       detail(t("integrations.eventsUrl"), h("code", {}, integration.eventsUrl)),
       detail(t("integrations.credential"), `… ${integration.credentialEnd}`),
       detail(t("integrations.lastCall"), integration.lastCallAt ? formatRelative(integration.lastCallAt) : t("tokens.never")),
+      !notice && integration.lastError && detail(t("integrations.lastError"), `${integration.lastError} (${formatRelative(integration.lastErrorAt)})`),
       detail(t("integrations.calls"), callsOfWeek(integration)),
     ),
     isAdmin &&
@@ -72,6 +75,10 @@ function panel(integration, system, context) {
     isAdmin && h("div", { class: "actions" }, button(t("integrations.addRule"), () => editRule(integration, null, context))),
     details,
   );
+}
+
+function actionButton(text, subject, run) {
+  return h("button", { type: "button", class: "small", onclick: ({ target }) => runAction(target, run), "aria-label": `${text}: ${subject}` }, text);
 }
 
 const detail = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
@@ -101,11 +108,9 @@ function callsOfWeek({ calls }) {
 function rulesTable(integration, context) {
   const { rules } = integration;
   if (!rules.length) return h("p", { class: "quiet" }, t("integrations.noRules"));
-  const name = (rule) => `${rule.stageName}, ${rule.jobName ?? t("integrations.allJobs")}`;
-  const button = (rule, text, run) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${name(rule)}` }, text);
   const columns = [
-    { name: "stage", label: t("integrations.stage"), value: ({ stageName }) => stageName },
-    { name: "job", label: t("integrations.job"), value: ({ jobName }) => jobName ?? t("integrations.allJobs") },
+    { name: "stage", label: t("integrations.stage"), value: ({ stageName }) => stageName, render: ({ stageName }) => untrustedName(stageName) },
+    { name: "job", label: t("integrations.job"), value: ({ jobName }) => jobName, render: ({ jobName }) => (jobName ? untrustedName(jobName) : t("integrations.allJobs")) },
     { name: "assessment", label: t("integrations.assessment"), value: ({ assessmentTitle }) => assessmentTitle, render: assessmentCell },
     { name: "reports", label: t("integrations.reports"), value: ({ reports }) => reports.map((state) => t(`integrations.orderStates.${state}`)).join(", "), wide: true },
     context.can("admin") && {
@@ -116,9 +121,9 @@ function rulesTable(integration, context) {
         h(
           "div",
           { class: "actions" },
-          button(rule, t("people.change"), () => editRule(integration, rule, context)),
-          button(rule, t("integrations.catchUp"), () => catchUp(integration, rule, context)),
-          button(rule, t("common.delete"), () => removeRule(integration, rule, context)),
+          actionButton(t("people.change"), ruleName(rule), () => editRule(integration, rule, context)),
+          actionButton(t("integrations.catchUp"), ruleName(rule), () => catchUp(integration, rule, context)),
+          actionButton(t("common.delete"), ruleName(rule), () => removeRule(integration, rule, context)),
         ),
     },
   ].filter(Boolean);
@@ -184,7 +189,10 @@ function showWebhook(system, { integration, secret }) {
       input.select();
       if (await copyText(value)) status.textContent = t("secrets.copied");
     };
-    return [field(label, input), h("div", { class: "actions" }, h("button", { type: "button", class: "small", onclick: copy, "aria-label": `${t("secrets.copy")}: ${label}` }, t("secrets.copy")), status)];
+    const button = h("button", { type: "button", class: "small", onclick: copy, "aria-label": `${t("secrets.copy")}: ${label}` }, t("secrets.copy"));
+    const element = field(label, input);
+    element.append(h("div", { class: "actions" }, button, status));
+    return element;
   };
   const content = [
     h("ol", {}, system.steps.map((step) => h("li", {}, step))),
@@ -207,10 +215,8 @@ async function setActive({ id, state }, context) {
 
 async function check(integration, context) {
   const { check: result } = await api.post(`/v1/integrations/${integration.id}/check`);
-  const lines = result.rules.map(({ ruleId, waiting }) => {
-    const rule = integration.rules.find(({ id }) => id === ruleId);
-    return h("li", {}, t("integrations.waiting", { n: waiting, stage: rule?.stageName ?? "" }));
-  });
+  const counts = new Map(result.rules.map(({ ruleId, waiting }) => [ruleId, waiting]));
+  const lines = integration.rules.filter(({ id }) => counts.has(id)).map((rule) => h("li", {}, t("integrations.waiting", { n: counts.get(rule.id), rule: ruleName(rule) })));
   const content = [h("p", { class: result.ok ? "" : "notice bad" }, result.ok ? t("integrations.checkOk") : result.problem), h("ul", {}, lines)];
   await showContent(t("integrations.checkTitle", { name: integration.name, time: formatDateTime(new Date().toISOString()) }), content);
   await context.refresh();

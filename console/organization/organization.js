@@ -14,7 +14,7 @@ let hasIntegrations = null;
 
 export async function show(main, { part = PARTS[0] }, context) {
   hasIntegrations ??= isServed("/v1/integrations/systems");
-  const isKnown = PARTS.includes(part) && (!OPTIONAL_PARTS.includes(part) || (await hasIntegrations));
+  const isKnown = PARTS.includes(part);
   const name = isKnown ? t(`organization.parts.${part}`) : t("errors.missingTitle");
   context.setTitle(`${name} · ${t("organization.title")}`);
   const link = (other) => h("a", { href: `#/organization/${other}`, "aria-current": other === part ? "page" : null }, t(`organization.parts.${other}`));
@@ -44,7 +44,7 @@ export async function show(main, { part = PARTS[0] }, context) {
   await load();
 }
 
-/** Return whether the service has an operation. */
+/** Return whether the service has an optional package's operation. */
 async function isServed(path) {
   try {
     await api.get(path);

@@ -158,6 +158,7 @@ export function toastError(error) {
 
 /** Run an action with its button disabled. `onError` handles its error. */
 export async function runAction(button, run, onError = toastError) {
+  const hadFocus = document.activeElement === button;
   button.disabled = true;
   try {
     await run();
@@ -165,6 +166,8 @@ export async function runAction(button, run, onError = toastError) {
     onError(error);
   } finally {
     button.disabled = false;
+    // Disabling drops the focus, which a closed dialog then cannot restore.
+    if (hadFocus && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 }
 

@@ -27,7 +27,13 @@ NAME = "Ashby"
 HOSTS = ("api.ashbyhq.com",)
 # The limit is not documented.
 LIMIT = RateLimit(9, 1)
-CREDENTIAL = (InputField("apiKey", "API key", "Admin > Integrations > API Keys."),)
+CREDENTIAL = (
+    InputField(
+        "apiKey",
+        "API key",
+        "Admin > Integrations > API Keys. Permissions: candidatesRead, candidatesWrite, interviewsRead, jobsRead.",
+    ),
+)
 SETTINGS = (
     InputField("visibility", "Notes are", "Who can read the notes.", False, ("public", "private")),
     InputField("markFieldId", "Status field", "Id of an application's custom field for the status.", False),
@@ -71,12 +77,11 @@ def parse(body: bytes) -> Hint | None:
 def read_application(api: Any, application_id: str) -> Application | None:
     row = _info(api, "application.info", application_id, "applicationId", "id")
     application = _application(row)
-    if application is None:
-        return None
-    candidate = as_dict(row.get("candidate"))
-    if not _address(candidate):
-        candidate = candidate | _info(api, "candidate.info", application.person_id, "id", "candidateId")
-    return application._replace(name=read_name(candidate.get("name")) or None, email=_address(candidate))
+    if application is None or application.email:
+        return application
+    candidate = _info(api, "candidate.info", application.person_id, "id", "candidateId")
+    name = read_name(candidate.get("name")) or application.name
+    return application._replace(name=name, email=_address(candidate))
 
 
 def jobs(api: Any) -> list[Job]:
@@ -143,12 +148,15 @@ def _application(row: dict[str, Any]) -> Application | None:
     application_id, person_id = read_id(row.get("id")), _id_of(row, "candidate")
     if not application_id or not person_id:
         return None
+    candidate = as_dict(row.get("candidate"))
     return Application(
         application_id,
         person_id,
         _id_of(row, "currentInterviewStage"),
         _id_of(row, "job"),
         is_active=row.get("status") == "Active",
+        name=read_name(candidate.get("name")) or None,
+        email=_address(candidate),
     )
 
 
