@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, current_app, render_template
 
 from blueprints import setting
 from blueprints.docs import set_headers, static_file
@@ -20,7 +20,12 @@ blp.after_request(set_headers)
 @blp.get("/console")
 def page():
     """Return the single-page app, which routes by URL fragment."""
-    html = render_template("console.html", root=urlsplit(setting("BASE_URL")).path, preloaded=PRELOADED)
+    html = render_template(
+        "console.html",
+        root=urlsplit(setting("BASE_URL")).path,
+        preloaded=PRELOADED,
+        has_integrations="Integrations" in current_app.blueprints,
+    )
     return Response(html, headers={"Cache-Control": "no-store"})
 
 

@@ -92,17 +92,11 @@ const LISTS = [
   },
 ];
 
-/** Return the integrations that need a person as a to-do list, or null without any. */
-async function stoppedIntegrations(isAdmin, signal) {
-  if (!isAdmin) return null;
-  try {
-    const integrations = await api.all("/v1/integrations", "integrations", { signal });
-    const entries = integrations.filter(({ attentionCount, state }) => attentionCount || state === "stopped");
-    return { count: entries.length, entries };
-  } catch (error) {
-    if (error.status === 404) return null; // The service runs without integrations.
-    throw error;
-  }
+/** Return the integrations that need a person as a to-do list. */
+async function loadIntegrations(signal) {
+  const integrations = await api.all("/v1/integrations", "integrations", { signal });
+  const entries = integrations.filter(({ attentionCount, state }) => attentionCount || state === "stopped");
+  return { count: entries.length, entries };
 }
 
 export async function show(main, params, { can, signal, setTitle }) {
@@ -111,8 +105,9 @@ export async function show(main, params, { can, signal, setTitle }) {
   const lists = h("div", { class: "todo-lists" });
   fill(main, h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, t("todo.title")), summary)), lists);
   let limit = INITIAL_ENTRIES;
+  const hasIntegrations = api.HAS_INTEGRATIONS && can("admin");
   const load = async () => {
-    const [todo, integrations] = await Promise.all([api.get("/v1/todo", { query: { limit }, signal }), stoppedIntegrations(can("admin"), signal)]);
+    const [todo, integrations] = await Promise.all([api.get("/v1/todo", { query: { limit }, signal }), hasIntegrations ? loadIntegrations(signal) : null]);
     return { ...todo, integrations };
   };
   const reload = async (name) => {

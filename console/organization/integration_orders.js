@@ -1,7 +1,7 @@
 // An integration's orders, newest first, with their state and what to do.
 
 import * as api from "../shared/api.js";
-import { runAction, toast } from "../shared/dialogs.js";
+import { runAction, toast, toastError } from "../shared/dialogs.js";
 import { h } from "../shared/dom.js";
 import { olderButton } from "../shared/older_button.js";
 import { renderAsync } from "../shared/states.js";
@@ -85,7 +85,7 @@ function actions(order, path, context) {
 
 async function retryAll(path, context) {
   const found = await api.all(path, "orders", { query: { state: "attention" }, signal: context.signal });
-  for (const { id, reason } of found) if (!NOT_RETRIED.includes(reason)) await context.withErrorToast(() => api.post(`${path}/${id}/retry`, { action: null }));
+  for (const { id, reason } of found) if (!NOT_RETRIED.includes(reason)) await api.post(`${path}/${id}/retry`, { action: null }).catch(toastError);
   toast(t("integrations.retried"));
   await context.refresh();
 }

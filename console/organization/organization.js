@@ -7,24 +7,21 @@ import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 // Each part is the module `<part>.js`.
-const PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins", "integrations", "notifications"];
-// Parts of an optional package of the service, at the end of PARTS.
-const OPTIONAL_PARTS = ["integrations", "notifications"];
-let hasIntegrations = null;
+const PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
+if (api.HAS_INTEGRATIONS) PARTS.push("integrations", "notifications");
 
 export async function show(main, { part = PARTS[0] }, context) {
-  hasIntegrations ??= isServed("/v1/integrations/systems");
   const isKnown = PARTS.includes(part);
   const name = isKnown ? t(`organization.parts.${part}`) : t("errors.missingTitle");
   context.setTitle(`${name} · ${t("organization.title")}`);
-  const link = (other) => h("a", { href: `#/organization/${other}`, "aria-current": other === part ? "page" : null }, t(`organization.parts.${other}`));
   const content = h("div", { class: "part" });
   const navigation = h(
     "nav",
     { class: "parts", "aria-label": t("organization.title") },
-    PARTS.filter((other) => !OPTIONAL_PARTS.includes(other)).map(link),
+    PARTS.map((other) =>
+      h("a", { href: `#/organization/${other}`, "aria-current": other === part ? "page" : null }, t(`organization.parts.${other}`)),
+    ),
   );
-  hasIntegrations.then((isServed) => isServed && navigation.append(...OPTIONAL_PARTS.map(link)), () => {});
   const actions = h("div", { class: "actions" });
   const head = h(
     "div",
@@ -42,18 +39,6 @@ export async function show(main, { part = PARTS[0] }, context) {
     if (document.activeElement === document.body) head.querySelector("h1").focus({ preventScroll: true });
   };
   await load();
-}
-
-/** Return whether the service has an optional package's operation. */
-async function isServed(path) {
-  try {
-    await api.get(path);
-    return true;
-  } catch (error) {
-    if (error.status === 404) return false;
-    hasIntegrations = null; // Ask again on the next page.
-    throw error;
-  }
 }
 
 /** Set a field to true, or to false after a confirmation. Undo sets it to true again. */

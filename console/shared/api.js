@@ -1,6 +1,8 @@
 // Requests to the public API, authenticated by the session cookie.
 
 const ROOT = document.documentElement.dataset.root;
+/** Whether the service has the optional package `integrations`. */
+export const HAS_INTEGRATIONS = "integrations" in document.body.dataset;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;

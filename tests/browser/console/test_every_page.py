@@ -4,6 +4,7 @@ The texts are `organization.py`'s hostile texts.
 """
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ PAGES: dict[str, Callable[[Organization], str]] = {
     },
     "missing": lambda org: "/no/such/page",
 }
+# Filled in test_integrations.py.
+if find_spec("integrations"):
+    PAGES["organization: integrations"] = lambda org: "/organization/integrations"
+    PAGES["organization: notifications"] = lambda org: "/organization/notifications"
 # Filled pages check dark colors, too.
 LIGHT = ("light",)
 EMPTY = [

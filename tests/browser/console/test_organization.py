@@ -1,6 +1,7 @@
-"""The organization's pages: people, tokens, webhooks, candidates, retention, audit log, usage and sign-ins."""
+"""The organization's pages, except integrations and notifications."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.delivery.receiver import receiving
 from tests.live.client import Client
 
 PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"]
+if find_spec("integrations"):
+    PARTS += ["integrations", "notifications"]
 
 
 def press(visit, name):

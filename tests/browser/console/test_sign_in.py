@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.conftest import Visit
 from tests.browser.console.test_every_page import violations
+from tests.live.cast import Candidate
 from tests.live.client import Client
 from tests.live.service import Service
 from tests.servers import free_port, oidc_provider
@@ -126,6 +127,24 @@ def test_signing_in_returns_to_the_requested_page_once(visit, team, assessment):
     visit.page.get_by_role("button", name="Sign out").click()
     sign_in(visit, team, "/sign-in")
     visit.page.wait_for_url("**/console#/assessments")
+
+
+def test_a_link_to_a_session_shows_nothing_about_it_before_the_sign_in(site, visit, team, assessment):
+    """Such as the link in a report in an applicant-tracking system."""
+    body = {"count": 1, "candidates": [{"name": "Ada Lovelace"}]}
+    key = team.post(f"/v1/assessments/{assessment['id']}/keys", body)["keys"][0]
+    path = f"/sessions/{Candidate(site, key).session_id}"
+    visit.page.goto(f"{visit.address}/console#{path}")
+    visit.page.get_by_label("API token").wait_for()
+    requests = [url for url in visit.requests if "/v1/" in url]
+    assert set(requests) == {f"{visit.address}/v1/sign-in"}
+    for text in ("Ada", assessment["title"], "Northwind Traders"):
+        assert text not in visit.page.content()
+    visit.page.get_by_label("API token").fill(team.headers["Authorization"].removeprefix("Bearer "))
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.wait_for_url(f"**/console#{path}")
+    assert visit.shows("Ada Lovelace")
+    assert visit.messages == []
 
 
 @pytest.mark.parametrize("address", ["//foreign.example/", "https://foreign.example/", "javascript:alert(1)"])
