@@ -7,8 +7,9 @@ import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
 // Each part is the module `<part>.js`.
-const PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins"];
-if (api.HAS_INTEGRATIONS) PARTS.push("integrations", "notifications");
+const PARTS = ["people", "tokens", "runners", "webhooks", "candidates", "retention", "audit", "usage", "sign_ins", "integrations", "notifications"].filter(
+  (part) => api.HAS_INTEGRATIONS || !["integrations", "notifications"].includes(part),
+);
 
 export async function show(main, { part = PARTS[0] }, context) {
   const isKnown = PARTS.includes(part);
