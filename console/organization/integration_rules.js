@@ -32,8 +32,8 @@ export async function editRule(integration, rule, context) {
   };
   const saved = await ask({ title: t(rule ? "integrations.changeRule" : "integrations.addRule"), content, save });
   if (!saved) return;
-  if (!rule) await catchUp(integration, saved.rule, context);
   await context.refresh();
+  if (!rule) await catchUp(integration, saved.rule, context);
 }
 
 function fields(rule, assessments, jobs, path, context) {

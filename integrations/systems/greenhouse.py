@@ -32,7 +32,13 @@ HOSTS = ("harvest.greenhouse.io", "auth.greenhouse.io")
 # The limit of v3 is not documented, except by its responses' headers. Its window is 30 seconds.
 LIMIT = RateLimit(270, 30)
 CREDENTIAL = (
-    InputField("clientId", "Client ID", "Dev Center > API Credentials > Harvest V3 (OAuth)."),
+    InputField(
+        "clientId",
+        "Client ID",
+        "Configure > Dev Center > API Credentials > Harvest V3 (OAuth). Scopes: harvest:applications:list, "
+        "harvest:candidates:list, harvest:jobs:list, harvest:job_interview_stages:list, harvest:notes:create, "
+        "harvest:notes:list.",
+    ),
     InputField(
         "userId", "Acting user", "Number of the user with the permissions. Empty: a service account.", False
     ),

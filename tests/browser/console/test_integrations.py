@@ -182,7 +182,7 @@ def test_hostile_texts_and_every_state_are_shown(open_console, team, hostile_int
 
 
 def test_hostile_texts_in_dialogs_and_their_focus(open_console, team, hostile_integration):
-    """With the keyboard only: a closed dialog returns the focus to its button."""
+    """Opened and closed with the keyboard. A closed dialog returns the focus to its button."""
     visit = open_console(team, "/organization/integrations").settle()
     for name in ("Add a rule", "Invite who is waiting", "Change"):
         button = visit.page.locator("main").get_by_role("button", name=name).last
