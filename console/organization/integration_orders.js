@@ -20,7 +20,7 @@ const KINDS = { attention: "bad", submitted: "good", scored: "good", skipped: "o
 export function orders(integration, context) {
   const list = h("div", {});
   const options = STATES.map((state) => h("option", { value: state, selected: state === "attention" && integration.attentionCount > 0 }, t(`integrations.orderStates.${state}`)));
-  const select = h("select", {}, h("option", { value: "" }, t("deliveries.all")), options);
+  const select = h("select", {}, h("option", { value: "" }, t("common.all")), options);
   const path = `/v1/integrations/${integration.id}/orders`;
   const load = (after) => api.get(path, { query: { order: "desc", limit: PAGE_SIZE, state: select.value, after }, signal: context.signal });
   const reload = h("button", { type: "button", class: "small", onclick: () => show() }, t("deliveries.reload"));
@@ -61,7 +61,7 @@ function stateCell(order, path, context) {
     message && h("div", {}, message),
     remedy && h("div", { class: "quiet" }, remedy),
     lastError && h("div", { class: "quiet" }, lastError),
-    nextTryAt && h("div", { class: "quiet" }, t("deliveries.nextAttempt", { time: formatDateTime(nextTryAt) })),
+    nextTryAt && h("div", { class: "quiet" }, t("actions.messages.next", { time: formatDateTime(nextTryAt) })),
     context.can("admin") && state === "attention" && actions(order, path, context),
   ];
 }

@@ -38,7 +38,7 @@ export async function editRule(integration, rule, context) {
 
 function fields(rule, assessments, jobs, path, context) {
   const choices = (name, options, selected) =>
-    options.map((value) => h("label", { class: "choice" }, h("input", { type: "checkbox", name, value, checked: selected.includes(value) }), h("span", {}, t(`integrations.${name === "reports" ? "orderStates" : "parts"}.${value}`))));
+    options.map((value) => h("label", { class: "check-line" }, h("input", { type: "checkbox", name, value, checked: selected.includes(value) }), h("span", {}, t(`integrations.${name === "reports" ? "orderStates" : "parts"}.${value}`))));
   // Another one must be selected.
   const isMissing = rule && !rule.assessmentAvailable;
   const assessment = h("select", { name: "assessmentId", required: true }, isMissing && h("option", { value: "" }), assessments.map(({ id, title }) => h("option", { value: id, selected: id === rule?.assessmentId }, title)));
@@ -47,7 +47,7 @@ function fields(rule, assessments, jobs, path, context) {
     field(t("integrations.assessment"), assessment),
     h("fieldset", { class: "choices" }, h("legend", {}, t("integrations.reports")), choices("reports", REPORTS, rule?.reports ?? DEFAULT_REPORTS)),
     h("fieldset", { class: "choices" }, h("legend", {}, t("integrations.include")), h("p", { class: "quiet" }, t("integrations.includeHint")), choices("include", PARTS, rule?.include ?? DEFAULT_PARTS)),
-    h("label", { class: "choice" }, h("input", { type: "checkbox", name: "active", checked: rule?.active ?? true }), h("span", {}, t("integrations.ruleActive"))),
+    h("label", { class: "check-line" }, h("input", { type: "checkbox", name: "active", checked: rule?.active ?? true }), h("span", {}, t("integrations.ruleActive"))),
   ];
 }
 
@@ -76,7 +76,7 @@ export async function catchUp(integration, rule, context) {
     h(
       "div",
       { class: "choices scrolling" },
-      applications.map(({ applicationId, name, email }) => h("label", { class: "choice" }, h("input", { type: "checkbox", name: "applications", value: applicationId }), h("span", {}, untrustedName(name ?? applicationId), " ", email && h("span", { class: "quiet" }, untrustedName(email))))),
+      applications.map(({ applicationId, name, email }) => h("label", { class: "check-line" }, h("input", { type: "checkbox", name: "applications", value: applicationId }), h("span", {}, untrustedName(name ?? applicationId), " ", email && h("span", { class: "quiet" }, untrustedName(email))))),
     ),
   ];
   const save = (form) => {

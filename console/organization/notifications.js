@@ -56,7 +56,7 @@ function panel(channel, assessments, edit, context) {
       { class: "detail-list" },
       detail(t("notifications.url"), `… ${channel.urlEnd}`),
       detail(t("notifications.events"), channel.events.map((event) => t(`notifications.eventTexts.${event}`)).join(", ")),
-      detail(t("notifications.assessments"), assessmentIds ? titles.join(", ") || t("notifications.none") : t("deliveries.all")),
+      detail(t("notifications.assessments"), assessmentIds ? titles.join(", ") || t("notifications.none") : t("common.all")),
       detail(t("notifications.names"), t(channel.includeNames ? "common.yes" : "common.no")),
       detail(t("notifications.lastSent"), lastSentAt ? formatRelative(lastSentAt) : t("tokens.never")),
     ),
@@ -73,7 +73,7 @@ function panel(channel, assessments, edit, context) {
 }
 
 async function editChannel(channel, assessments, context) {
-  const box = (name, value, text, checked) => h("label", { class: "choice" }, h("input", { type: "checkbox", name, value, checked }), h("span", {}, text));
+  const box = (name, value, text, checked) => h("label", { class: "check-line" }, h("input", { type: "checkbox", name, value, checked }), h("span", {}, text));
   const events = channel?.events ?? DEFAULT_EVENTS;
   const open = assessments.filter(({ id, archivedAt }) => !archivedAt || channel?.assessmentIds?.includes(id));
   const url = h("input", { name: "url", type: "url", required: !channel, autocomplete: "off", placeholder: "https://hooks.slack.com/services/…" });
