@@ -26,6 +26,7 @@ MAX_DIFF_CHARACTERS = 8 * MEGABYTE
 MAX_OUTPUT_BYTES = 64 * MEGABYTE
 # A submission contains the repository, and its objects are at most MAX_INFLATED_BYTES.
 MAX_REPOSITORY_BYTES = 100 * MEGABYTE
+MAX_ZIP_BYTES = 2048 * MEGABYTE  # of a submitted zip archive's files, which are read one after the other
 MAX_EXPORT_BYTES = 384 * MEGABYTE  # the files, and the headers of their paths
 
 END = b'{"end": true}\n'  # the last line of a complete output

@@ -3,6 +3,7 @@
     python -m git_bundles diff [BASE]       the final diff of a bundle, as JSON lines
     python -m git_bundles build FORMAT      a bundle with one commit of the files of a `git`, `zip` or `tar.gz` archive
     python -m git_bundles export            a tar of a bundle's files
+    python -m git_bundles check             nothing; fails unless all files of a zip archive can be read
 
 BASE is the base commit's full or abbreviated id, or `empty`. The diff's last line is `{"end": true}`. If the input
 cannot be read, the exit status is UNREADABLE, and the output `{"problem": "..."}`. Without disk space, the status is
@@ -32,8 +33,13 @@ MAX_OPEN_FILES = 32
 
 def main(action: str, *arguments: str) -> None:
     limit_resources(MAX_OUTPUT_BYTES if action == "diff" else MAX_EXPORT_BYTES)
-    noun = "archive" if action == "build" else "bundle"
-    actions: dict[str, Callable[..., None]] = {"diff": _write_diff, "build": _build, "export": _export}
+    noun = "archive" if action in ("build", "check") else "bundle"
+    actions: dict[str, Callable[..., None]] = {
+        "diff": _write_diff,
+        "build": _build,
+        "export": _export,
+        "check": _check,
+    }
     try:
         actions[action](*arguments)
     except Unreadable as problem:
@@ -92,6 +98,12 @@ def _export() -> None:
 
     with open(1, "wb", closefd=False) as output:
         export(sys.stdin.buffer, output)
+
+
+def _check() -> None:
+    from git_bundles.files import check_zip
+
+    check_zip(sys.stdin.buffer)
 
 
 def _exit_with_problem(problem: str) -> None:

@@ -1,7 +1,8 @@
-"""The files of a task's repository or a submission: read them from an archive, commit or export them."""
+"""The files of a task's repository or a submission: read them from an archive, check, commit or export them."""
 
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NamedTuple
 
@@ -17,6 +18,7 @@ from git_bundles import (
     MAX_OBJECT_BYTES,
     MAX_PATH_BYTES,
     MAX_REPOSITORY_BYTES,
+    MAX_ZIP_BYTES,
     MEGABYTE,
     TooLarge,
     Unreadable,
@@ -25,6 +27,7 @@ from git_bundles.objects import Objects, read_references
 from git_bundles.pack import BLOB
 from git_bundles.trees import LINK, SUBMODULE, TYPE, changed_files
 from rules import archives
+from rules.plain_text import one_line
 
 GIT = "git"
 LIMITS = archives.Limits(files=MAX_FILES, bytes=MAX_REPOSITORY_BYTES, file_bytes=MAX_OBJECT_BYTES)
@@ -169,3 +172,22 @@ def export(bundle: IO[bytes], output: IO[bytes]) -> None:
             else:
                 entry.size = len(file.content)
             tar.addfile(entry, io.BytesIO(file.content))
+
+
+def check_zip(archive: IO[bytes]) -> None:
+    """Read all files of a submitted zip archive, which may contain links and a .git folder. Raises Unreadable."""
+    with zipfile.ZipFile(archive) as opened:
+        entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+        if not entries:
+            raise Unreadable("The archive contains no files.")
+        if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
+            raise _too_large(MAX_ZIP_BYTES)
+        for entry in entries:
+            try:
+                with opened.open(entry) as content:
+                    while content.read(MEGABYTE):
+                        pass
+            except RuntimeError:
+                name = one_line(entry.filename, archives.MAX_SHOWN_CHARACTERS)
+                problem = f"{name} is encrypted or compressed in an unsupported way."
+                raise Unreadable(problem) from None

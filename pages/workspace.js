@@ -14,7 +14,7 @@ const SUBMISSION_STATES = {
   waiting: "It is being read.",
   read: "It has been read.",
   unreadable: "It could not be read.",
-  stored: "It has no diff.",
+  stored: "It has been read. It has no diff.",
 };
 
 let key = "";
@@ -194,7 +194,8 @@ function showSubmission() {
   showPart("thanks", !problem && !isReading);
   showPart("reading", isReading && !isOpen);
   showPart("unreadable", Boolean(problem));
-  showPart("remove", submission?.state === "unreadable");
+  showPart("remove", submission?.state === "unreadable" && submission.format === "git");
+  showPart("zip-again", submission?.state === "unreadable" && submission.format === "zip");
   showPart("replaceable", isReplaceable);
   showPart("final", !isReplaceable);
   showPart("deadline", Boolean(submissionClosesAt));

@@ -26,8 +26,9 @@ class Submission(Schema):
     sha256 = String("SHA-256 of the file.", example="e3b0c442" * 8, null=True)
     state = Choice(
         STATES,
-        "A git bundle is `waiting` until it is `read` or `unreadable`. A zip archive is `stored`. A client's bundle is "
-        "`verified`, `missing`, or a `mismatch` with the client's claims. `replaced`: by a later submission.",
+        "A git bundle is `waiting` until it is `read` or `unreadable`; a zip archive, which has no diff, until it "
+        "is `stored` or `unreadable`. A client's bundle is `verified`, `missing`, or a `mismatch` with the client's "
+        "claims. `replaced`: by a later submission.",
         example="read",
     )
 
@@ -46,7 +47,7 @@ class SubmissionWithClaims(Submission):
 class SubmissionWithProblem(Submission):
     """A submission, and the problem with it, if any."""
 
-    problem = String("Reason why the bundle is unreadable, or that the store has lost it.", null=True)
+    problem = String("Reason why the submission is unreadable, or that the store has lost it.", null=True)
 
 
 class ParsedSubmission(SubmissionWithProblem):

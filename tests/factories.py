@@ -14,6 +14,7 @@ import storage
 from git_bundles.process import build
 from models import Assessment, CandidateKey, Organization, Session, User, invitations, sessions, users
 from models.base import new_id
+from models.sessions.submissions import reading
 from models.tasks import queue
 from models.tasks.files import REPOSITORY
 from models.webhooks import outbox, receivers
@@ -187,9 +188,10 @@ def make_job(organization: Organization) -> models.TestRun:
 
 
 def make_submission(session: Session) -> models.Submission:
-    """Record a zip archive, without its object."""
+    """Record a zip archive that has been read, without its object."""
     submission = models.Submission.reserve(session, "zip", storage.new_object_key(str(session.id), "zip"))
     submission.record(3, "1" * 64, 2**29)
+    reading.record_zip(submission)
     return submission
 
 

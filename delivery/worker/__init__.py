@@ -116,7 +116,7 @@ class Worker:
             self._day = today
 
     def read_submissions(self) -> None:
-        """Check the bundle store once a minute, and read the git bundles that candidates have submitted."""
+        """Check the bundle store once a minute, and read candidates' submissions."""
         if self._storage is not None:
             self._run_once_a_minute([("storage", partial(StorageMarker.require, self._storage))])
             task = ("submissions", partial(submissions.read_due, self._storage))

@@ -1,4 +1,4 @@
-"""Read submitted git bundles, each in a separate process (git_bundles/)."""
+"""Read submitted git bundles and zip archives, each in a separate process (git_bundles/)."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from git_bundles import EMPTY_TREE, END, MAX_SECONDS, Unreadable, process
 from git_bundles.process import Interrupted
 from models import Event, Session, StorageMarker, Submission
 from models.database import release_connection
-from models.sessions.submissions import reading
+from models.sessions.submissions import ZIP, reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS
 from models.task_failures import run_each
 from rules.metrics.agent_lines import (
@@ -28,14 +28,14 @@ from storage import Storage
 
 _COMMIT = re.compile("[0-9a-f]{4,40}", re.ASCII)
 INTERRUPTED = (
-    f"Reading the bundle was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
+    f"Reading the submission was interrupted {MAX_ATTEMPTS} times, or took longer than {MAX_SECONDS} seconds."
 )
 
 log = logging.getLogger("proofstone.worker")
 
 
 class NotAsReceived(Exception):
-    """The bundle is missing in the store, or not the one that was received."""
+    """The submission is missing in the store, or not the one that was received."""
 
 
 def read_due(storage: Storage) -> int:
@@ -78,9 +78,13 @@ def _read_claimed(submission: Submission, storage: Storage) -> None:
     base = _get_base_commit(session)
     StorageMarker.require(storage)
     release_connection()
-    with tempfile.TemporaryFile() as bundle, tempfile.TemporaryFile() as output:
-        _copy_bundle(submission, storage, bundle)
-        run(bundle, output, base)
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as output:
+        _copy_object(submission, storage, file)
+        if submission.format == ZIP:
+            process.run(("check",), file, output)
+            reading.record_zip(submission)
+            return
+        run(file, output, base)
         commits, *_ = _iterate_results(output)
         event_count = Session.get_by_id(session.id).event_count
         lines = _collect_agent_lines(session, output)
@@ -96,7 +100,7 @@ def _get_base_commit(session: Session) -> str | None:
     return commit if _COMMIT.fullmatch(commit) else None
 
 
-def _copy_bundle(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
+def _copy_object(submission: Submission, storage: Storage, file: IO[bytes]) -> None:
     object_key: Any = submission.object_key
     try:
         if storage.size_and_sha256(object_key) != (submission.size, submission.sha256):

@@ -77,8 +77,8 @@ _EXPLANATIONS = {
     "running, or no agent made the call.",
     "session_full": "The session reached its limit of stored events or bytes. Later events were rejected and are "
     "missing from the recording.",
-    "submission_unreadable": "The latest git bundle cannot be read: it is incomplete, damaged or too large. It is "
-    "kept. An earlier submission counts if it is readable.",
+    "submission_unreadable": "The latest git bundle or zip archive cannot be read: it is incomplete, damaged, "
+    "encrypted or too large. It is kept. An earlier submission counts if it is readable.",
     "base_unverified": "The assessment names no start commit, or the submission does not contain it or uses another. "
     "The final diff's base is the commit that the candidate's computer reported; without one, there is no final diff.",
     "erased": "The candidate's data was erased.",

@@ -44,21 +44,21 @@ def stored_files(store):
 
 
 @pytest.mark.parametrize(
-    ("content", "media_type", "format", "state"),
+    ("content", "media_type", "format"),
     [
-        (BUNDLE, GIT, "git", "waiting"),
-        (make_zip(a="a"), ZIP, "zip", "stored"),
+        (BUNDLE, GIT, "git"),
+        (make_zip(a="a"), ZIP, "zip"),
     ],
 )
 def test_submission_can_be_downloaded(
-    candidate, session, reviewer, store, clock, content, media_type, format, state
+    candidate, session, reviewer, store, clock, content, media_type, format
 ):
     expected = {
         "receivedAt": "2026-04-01T09:00:00.000Z",
         "format": format,
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "state": state,
+        "state": "waiting",
     }
     assert body_of(submit_work(candidate, content, media_type)) == {"submission": expected}
     for caller in (candidate, reviewer):
@@ -93,14 +93,30 @@ def test_latest_submission_replaces_the_previous_one(app, candidate, session, re
     assert stored_files(store) == [OTHER]
 
 
-def test_a_zip_archive_replaces_the_previous_submissions(candidate, session, reviewer, store, worker):
+def test_a_zip_archive_replaces_the_previous_submissions_when_its_files_have_been_read(
+    candidate, session, reviewer, store, worker
+):
     submit_work(candidate)
     worker.run_once()
-    submit_work(candidate, OTHER)
-    submit_work(candidate, make_zip(a="a"), ZIP)
-    assert states(reviewer, session) == ["replaced", "replaced", "stored"]
+    damaged = make_zip(a="content").replace(b"content", b"garbage")  # lists a file
+    for content, before, after, problem in (
+        (damaged, ["read", "waiting"], ["read", "unreadable"], "The archive is damaged."),
+        (make_zip(a="a"), ["read", "replaced", "waiting"], ["replaced", "replaced", "stored"], None),
+    ):
+        diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
+        assert (diff["noDiffReason"], [file["path"] for file in diff["files"]]) == (None, ["a"])
+        submit_work(candidate, content, ZIP)
+        assert states(reviewer, session) == before
+        assert reviewer.get(f"/v1/sessions/{session.id}/submission").data == BUNDLE
+        worker.run_once()
+        assert states(reviewer, session) == after
+        assert candidate.get("/v1/candidate/workspace").json["submission"]["problem"] == problem
+        findings = body_of(reviewer.get(f"/v1/sessions/{session.id}/integrity"))["findings"]
+        assert [finding["code"] for finding in findings] == ["submission_unreadable"] * (problem is not None)
     diff = body_of(reviewer.get(f"/v1/sessions/{session.id}/final-diff"))
     assert (diff["noDiffReason"], diff["files"]) == ("stored", [])
+    worker.run_once()
+    assert stored_files(store) == [content]
 
 
 def test_an_unreadable_submission_does_not_replace_a_readable_one(

@@ -191,11 +191,13 @@ def test_a_large_file_does_not_hide_the_others(submit, read, reviewer):
     assert diff["submission"]["countedLines"] == 1
 
 
-def test_a_zip_archive_is_not_read(submit, read, reviewer):
+def test_a_zip_archive_has_no_diff(submit, read, reviewer):
     session = submit(make_zip(a="a"), media_type="application/zip")
     sessions.complete(session)
-    read()
-    assert final_diff(reviewer, session)["files"] == []
+    assert final_diff(reviewer, session)["noDiffReason"] == "waiting"
+    assert (read(), read()) == (1, 0)
+    diff = final_diff(reviewer, session)
+    assert (diff["noDiffReason"], diff["files"]) == ("stored", [])
     assert recorded_line_ratio(reviewer, session) is None
     assert codes(reviewer, session).keys().isdisjoint({"base_unverified", "submission_unreadable"})
 

@@ -1,4 +1,4 @@
-"""Read submitted git bundles: attempts and results."""
+"""Read submitted git bundles and zip archives: attempts and results."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,6 +10,7 @@ from models.base import clock, db
 from models.sessions import Session
 from models.sessions.submissions.submission import (
     READ,
+    STORED,
     UNREADABLE,
     WAITING,
     Submission,
@@ -24,14 +25,14 @@ MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
 RETRY_DELAY = timedelta(minutes=1)
 MAX_DUE = 5
-# A bundle that the store has lost is looked for until a week after it was received.
+# A submission that the store has lost is looked for until a week after it was received.
 LOST_RETRY_DELAY = timedelta(minutes=15)
 MAX_LOST_AGE = timedelta(days=7)
 LOST = "The bundle store lost or changed this file after it was received. An operator must restore it."
 
 
 def due() -> list[Submission]:
-    """Return git bundles to read now: new bundles, and bundles to compare again after the session's close.
+    """Return submissions to read now: new ones, and git bundles to compare again after the session's close.
 
     Returns the newest of each session, which replaces the earlier ones. Sessions with fewer failed attempts come first,
     so that no session can delay others'.
@@ -57,7 +58,7 @@ def is_up_to_date(submission: Submission) -> bool:
 
 
 def claim(submission: Submission) -> bool:
-    """Claim the next attempt to read the bundle. Returns False if another worker has claimed it."""
+    """Claim the next attempt to read the submission. Returns False if another worker has claimed it."""
     columns = {"attempts": submission.attempts + 1, "retry_at": clock.now() + LEASE}
     is_unclaimed = (Submission.id == submission.id) & (Submission.attempts == submission.attempts)
     if not Submission.update(columns).where(is_unclaimed, Submission.retry_at.is_null(False)).execute():
@@ -92,7 +93,7 @@ def _finish(submission: Submission, session: Session) -> None:
 
 
 def record_lost(submission: Submission) -> None:
-    """Record that the store does not have the bundle as it was received: a task for an operator, not a finding."""
+    """Record that the store does not have the submission as it was received: a task for an operator, not a finding."""
     now = clock.now()
     with db.atomic():
         if _lock(submission):
@@ -103,7 +104,7 @@ def record_lost(submission: Submission) -> None:
 
 
 def read_again() -> None:
-    """Schedule an attempt to read each bundle that could not be read."""
+    """Schedule an attempt to read each submission that could not be read."""
     failed = Submission.select(Submission, Session).join(Session)
     for submission in failed.where(Submission.problem.is_null(False), Submission.object_key.is_null(False)):
         with db.atomic():
@@ -112,12 +113,21 @@ def read_again() -> None:
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
-    """Record why the bundle cannot be read. Does not delete the bundle."""
+    """Record why the submission cannot be read. Does not delete it."""
     with db.atomic():
         if session := _lock(submission):
             submission.delete_diff()
             submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None, files_sha256=None)
             session.update_columns(checked_version=0)
+
+
+def record_zip(submission: Submission) -> None:
+    """Record that all files of a zip archive were read."""
+    with db.atomic():
+        if session := _lock(submission):
+            submission.replace_earlier()
+            submission.update_columns(state=STORED, problem=None, attempts=0, retry_at=None)
+            session.update_columns(tests_due=True, checked_version=0)
 
 
 def record_diff(

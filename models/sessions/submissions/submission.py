@@ -20,7 +20,7 @@ from rules.integrity.findings import Finding
 # `tar` is a client's gzip-compressed tar (docs/candidate-client.md, 3.9 to 3.11).
 TAR, GIT, ZIP = "tar", "git", "zip"
 RECEIVING = "receiving"
-# A git bundle waits to be read; a zip archive is only stored.
+# A git bundle or zip archive waits to be read. A zip archive has no diff: it is stored once all its files were read.
 WAITING, READ, UNREADABLE, STORED = "waiting", "read", "unreadable", "stored"
 # A client's bundle matches the claimed size and digest, differs from them, or did not arrive.
 VERIFIED, MISMATCH, MISSING = "verified", "mismatch", "missing"
@@ -36,9 +36,9 @@ MAX_ROWS_PER_INSERT = 200
 class Submission(ProtectedModel, StoredObject):
     """A candidate's submission; `created_at` is when it was received.
 
-    The latest git bundle or zip archive and the latest verified client bundle keep their object. A git bundle replaces
-    earlier ones only when it has been read (R47): until then they keep theirs, except unreadable ones. Replaced and
-    rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
+    The latest git bundle or zip archive and the latest verified client bundle keep their object. A git bundle or zip
+    archive replaces earlier ones only when it has been read (R47): until then they keep theirs, except unreadable ones.
+    Replaced and rejected submissions keep their newest MAX_WITHOUT_OBJECT rows, without content.
 
     For a client's bundle, `source_key` is the key of the upload that it was copied from, and `claimed_size`,
     `claimed_sha256`, `repo_url`, `base_sha`, `file_tree` and `diff` are claims by the client.
@@ -46,10 +46,10 @@ class Submission(ProtectedModel, StoredObject):
     `base_commit` is the commit that the work is compared with, null for the empty tree or if there is none.
     `base_verified` is true if it is the session's.
 
-    For a git bundle, `retry_at` is the time of the worker's next attempt to read it. `counted_lines` is the number of
-    nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first
-    `matched_event_count` counted events. `files_sha256` is the final diff's hash. `problem` is the reason why a git
-    bundle is unreadable, or, in another state, that the store lost it.
+    For a git bundle or zip archive, `retry_at` is the time of the worker's next attempt to read it, and `problem` the
+    reason why it is unreadable, or, in another state, that the store lost it. For a git bundle, `counted_lines` is the
+    number of nonblank lines added in the final diff; `not_recorded_lines` of them were not added by the first
+    `matched_event_count` counted events. `files_sha256` is the final diff's hash.
     """
 
     personal_data = PersonalData("submissions", "Your submissions, and the results of reading them.")
@@ -168,9 +168,8 @@ class Submission(ProtectedModel, StoredObject):
         with db.atomic():
             self._lock_open()
             now = clock.now()
-            state, retry_at = (WAITING, now) if self.format == GIT else (STORED, None)
-            columns = {"size": size, "sha256": sha256, "stored_bytes": size, "retry_at": retry_at}
-            self._make_current(max_bytes, state=state, created_at=now, **columns)
+            columns = {"size": size, "sha256": sha256, "stored_bytes": size, "retry_at": now}
+            self._make_current(max_bytes, state=WAITING, created_at=now, **columns)
 
     @classmethod
     def find_source(cls, session: Session, bundle_key: str) -> str | None:
@@ -217,14 +216,14 @@ class Submission(ProtectedModel, StoredObject):
         """Record the submission, and discard the earlier ones that it replaces. Raises SessionFull."""
         earlier = self._earlier()
         for submission in earlier:
-            if self.format != GIT or submission.state == UNREADABLE:
+            if self.format == TAR or submission.state == UNREADABLE:
                 submission._discard(REPLACED)
         self.update_columns(**columns)
         self._require_space(earlier[:1], max_bytes)
         self.session.update_columns(tests_due=True)
 
     def replace_earlier(self) -> None:
-        """Discard the earlier submissions of a git bundle that has been read."""
+        """Discard the earlier submissions of a git bundle or zip archive that has been read."""
         for submission in self._earlier():
             submission._discard(REPLACED)
         recount(self.session)
@@ -263,7 +262,7 @@ class Submission(ProtectedModel, StoredObject):
 
     @classmethod
     def findings(cls, session: Session) -> Iterator[Finding]:
-        """Yield the findings about the latest git bundle, and the base of the submission that counts."""
+        """Yield the findings about the latest git bundle or zip archive, and the base of the submission that counts."""
         if any(submission.state == UNREADABLE for submission in cls.stored(session, GIT, ZIP)[:1]):
             yield Finding("submission_unreadable", count=1)
         current = cls.current(session)
