@@ -296,6 +296,10 @@ index=$(git rev-parse --git-path index)
 [ ! -f "$index" ] || cp -p "$index" "$work/index"
 GIT_INDEX_FILE=$work/index
 export GIT_INDEX_FILE
+# Git does not look at files with these flags. A sparse checkout needs the second.
+git ls-files -v | sed -n 's/^[hs] //p' | git update-index --no-assume-unchanged --stdin
+[ "$(git config --bool core.sparseCheckout)" = true ] ||
+  git ls-files -v | sed -n 's/^S //p' | git update-index --no-skip-worktree --stdin
 # Git adds a nested repository's files only if the index contains one of them. `git add` removes this one.
 while nested=$(nested_repositories) && [ -n "$nested" ]; do
   printf '%s\n' "$nested" | sed "s|^|100644 $empty_file$tab|; s|\"\{0,1\}\$|/.proofstone&|" |

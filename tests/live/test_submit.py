@@ -94,6 +94,39 @@ def test_submit_sends_a_change_of_equal_size_in_the_same_second(machine, key):
     assert git(machine.workspace, "show", "refs/proofstone/submission:orders.py") == "print(3)"
 
 
+def test_submit_sends_changes_that_git_was_told_to_ignore(machine, key, service):
+    """Files marked as unchanged, or to be skipped, in the candidate's index."""
+    for name in ("assumed ä", "skipped ä", "deleted"):
+        (machine.origin / name).write_text("old\n")
+    set_commit(service, key, machine.commit())
+    machine.prepare(key)
+    workspace = machine.workspace
+    git(workspace, "update-index", "--assume-unchanged", "assumed ä", "orders.py")
+    git(workspace, "update-index", "--skip-worktree", "skipped ä", "deleted", "orders.py")
+    for name in ("assumed ä", "skipped ä", "orders.py"):
+        (workspace / name).write_text("new\n")
+    (workspace / "deleted").unlink()
+    flags = git(workspace, "ls-files", "-v")
+    submitted = machine.submit()
+    assert (submitted.returncode, submitted.stderr) == (0, "")
+    assert submitted_files(workspace) == {".gitignore", "assumed ä", "skipped ä", "orders.py"}
+    for name in ("assumed ä", "skipped ä", "orders.py"):
+        assert git(workspace, "show", f"refs/proofstone/submission:{name}") == "new"
+    assert git(workspace, "ls-files", "-v") == flags
+
+
+def test_submit_keeps_files_outside_a_sparse_checkout(machine, key, service):
+    (machine.origin / "docs").mkdir()
+    (machine.origin / "docs/guide.txt").write_text("guide\n")
+    set_commit(service, key, machine.commit())
+    machine.prepare(key)
+    git(machine.workspace, "sparse-checkout", "set", "--no-cone", "/*", "!/docs/")
+    assert not (machine.workspace / "docs").exists()
+    (machine.workspace / "orders.py").write_text("new\n")
+    assert machine.submit().returncode == 0
+    assert submitted_files(machine.workspace) == {".gitignore", "docs/guide.txt", "orders.py"}
+
+
 def test_submit_shows_why_work_cannot_be_read_and_keeps_the_session_open(machine, empty_key, service):
     machine.prepare(empty_key)
     deep = machine.workspace.joinpath(*["d"] * (MAX_TREE_DEPTH + 2))
