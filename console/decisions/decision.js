@@ -36,10 +36,11 @@ export const decide = (row, { me, onDone }) => decideAll([row], { me, onDone });
 export async function decideAll(rows, { me, onDone }) {
   const entries = await Promise.all(rows.map((row) => load(row, me)));
   const current = entries.map(({ draft, candidate }) => draft?.decision ?? candidate.decision);
-  const initial = current.every((decision) => decision === current[0]) ? current[0] : "undecided";
   const update = () => entries.forEach((entry) => entry.update(value.value));
-  const value = h("select", { name: "decision", oninput: update }, DECISIONS.map((name) => h("option", { value: name, selected: name === initial }, t(`decisions.names.${name}`))));
-  update();
+  const value = h("select", { name: "decision", required: true, oninput: update }, DECISIONS.map((name) => h("option", { value: name }, t(`decisions.names.${name}`))));
+  // Different decisions select nothing, so that saving does not reset them.
+  value.value = new Set(current).size === 1 ? current[0] : null;
+  if (value.value) update();
   const fields = entries.map(({ name, element }) => (entries.length > 1 ? h("fieldset", { class: "group" }, h("legend", {}, name), element) : element));
   await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value, t("decisions.reasonHint")), fields], save });
   const done = entries.filter(({ isDone }) => isDone);

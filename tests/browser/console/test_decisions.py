@@ -111,6 +111,17 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
     assert visit.shows("2 decisions have been saved.")
 
 
+def test_different_decisions_are_not_reset_by_saving(team, scored, select):
+    path = f"/v1/candidates/{scored[0]['id']}"
+    assert team.request("PUT", f"{path}/decision", {"decision": "advanced"}).status == 200
+    visit = select(scored)
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Save").click()
+    assert dialog.locator(":invalid[name=decision]").is_visible()
+    assert team.get(path)["candidate"]["decision"] == "advanced"
+
+
 def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, team, assessment, select):
     keys = invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))["keys"]
     Candidate(site, keys[2])
