@@ -2,9 +2,10 @@
 
 import { h } from "../shared/dom.js";
 import { describeFindings, findingText } from "../shared/findings.js";
+import { workStatus } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { spreadText, totalText } from "../shared/scores.js";
-import { hiddenCell } from "../shared/tests.js";
+import { hiddenCell, runMarks, runResult } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatDay, formatRelative } from "../shared/time.js";
 import { plainName, untrusted } from "../shared/untrusted.js";
@@ -26,7 +27,7 @@ export function columns({ name, menu, isHidden, criteria, assessment }) {
     ...criteria.map(({ key, title }) => ({ name: `criterion ${key}`, label: untrusted(title), numeric: true, wide: true, render: ({ score }) => meanCell(score, key) })),
     { name: "reviewers", label: t("reviewers.title"), hint: t("board.spreadHint"), numeric: true, wide: true, render: reviewersCell },
     { name: "integrity", label: t("board.integrity"), hint: t("board.integrityHint"), wide: true, render: findingsCell },
-    { name: "status", label: t("board.status"), sortable: true, wide: true, render: (row) => [h("span", { class: `pill status-${row.status}` }, statusText(row)), note(statusNote(row))] },
+    { name: "status", label: t("board.status"), sortable: true, wide: true, render: (row) => [h("span", { class: `pill status-${workStatus(row)}` }, statusText(row)), note(statusNote(row))] },
     { name: "decision", label: t("decisions.title"), sortable: true, render: decisionCell },
     { name: "actions", label: h("span", { class: "visually-hidden" }, t("board.actions")), render: menu },
   ];
@@ -45,14 +46,15 @@ const note = (text) => text && h("span", { class: "quiet cell-note" }, text);
 function candidateCell(row, name, isHidden) {
   const externalId = row.externalId && plainName(row.externalId);
   const details = externalId && externalId !== name(row) && !isHidden(row) && externalId;
-  const narrow = [statusText(row), statusNote(row), ...findings(row)].filter(Boolean);
+  const hidden = row.hiddenTests && [`${t("tests.hidden")}: ${runResult(row.hiddenTests)}`, runMarks(row.hiddenTests)].filter(Boolean).join(", ");
+  const narrow = [statusText(row), statusNote(row), hidden, ...findings(row)].filter(Boolean);
   return [h("span", { "data-name": true }, name(row)), note(details), h("span", { class: "cell-note narrow quiet" }, narrow.join(" · "))];
 }
 
 /** `Never started` or `Time ran out` instead of the API's `expired`. */
-function statusText({ status, sessionId }) {
-  if (status !== "expired") return t(`board.statuses.${status}`);
-  return t(sessionId ? "board.statuses.timeRanOut" : "board.statuses.neverStarted");
+function statusText(row) {
+  const status = workStatus(row);
+  return t(status === "expired" && !row.sessionId ? "board.neverStarted" : `report.statuses.${status}`);
 }
 
 function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt }) {

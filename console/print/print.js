@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
 import { loadEvidence, scoresSection } from "./scores.js";
 import { cohortSection, diffSection, workSection } from "./work.js";
-import { candidateName, isHidden } from "../shared/names.js";
+import { candidateName, isHidden, workStatus } from "../shared/names.js";
 import { recordingMark } from "../shared/findings.js";
 import { integrity } from "../session/report_findings.js";
 import { detailRows } from "../session/report_head.js";
@@ -103,7 +103,7 @@ function decision({ session, checked, scores }) {
     decidedAt ? h("p", { class: "verdict" }, t(`decisions.names.${made}`)) : h("p", {}, t("print.noDecision")),
     rows([
       [t("print.reason"), decidedAt && (reason ?? t("print.noReason"))],
-      [t("decisions.despite"), findingReason],
+      [t("decisions.findingReason"), findingReason],
       [t("print.decidedBy"), decidedAt && (decidedBy?.name ?? t("print.unknown"))],
       [t("print.decidedAt"), decidedAt && formatDateTime(decidedAt)],
       ...testRows(session, checked),
@@ -121,7 +121,7 @@ function summary(data) {
       [t("print.email"), session.candidateEmail && untrusted(session.candidateEmail)],
       [t("print.externalId"), !isHidden(session, session) && session.externalId && untrusted(session.externalId)],
       [t("print.assessment"), `${assessment.title}, ${assessment.role}`],
-      [t("print.status"), t(`print.statuses.${session.status}`)],
+      [t("print.status"), t(`report.statuses.${workStatus(session)}`)],
       [t("print.taskRead"), session.taskReadAt && t("print.taskReadAt", { when: formatDateTime(session.taskReadAt) })],
       [t("print.limit"), assessment.timeLimitMinutes ? formatDuration(assessment.timeLimitMinutes * 60) : t("print.noLimit")],
       ...detailRows({ session, integrity: async () => checked }),

@@ -6,7 +6,7 @@ import { alignedDiffs } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { describeFindings, loadMark } from "../shared/findings.js";
 import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
-import { candidateName } from "../shared/names.js";
+import { candidateName, workStatus } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { metricPlot } from "../shared/plots.js";
 import * as changes from "./report_changes.js";
@@ -101,8 +101,9 @@ function criteria(sides) {
   if (hidden.length === 2) return hidden;
   if (![firstScores, secondScores].some((scorecard) => !scorecard.othersHidden && scorecard.criteria.some(({ mean }) => mean !== null))) return [hidden, h("p", {}, t("compare.noScores"))];
   const mean = ({ scores }, key) => {
-    const criterion = scores.othersHidden ? null : scores.criteria.find((each) => each.key === key);
-    return (criterion?.mean ?? null) === null ? t("compare.unknown") : t("scores.total", { total: formatNumber(criterion.mean), highest: criterion.highest });
+    if (scores.othersHidden) return scoreText(scores);
+    const { mean: value, highest } = scores.criteria.find((each) => each.key === key);
+    return value === null ? t("report.notScored") : t("scores.total", { total: formatNumber(value), highest });
   };
   return [hidden, table(sides, firstScores.criteria.map(({ key, title }) => [title, ...sides.map((side) => mean(side, key))]))];
 }
@@ -146,7 +147,7 @@ function summaryTable(sides) {
     [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
     [t("compare.tests"), testsText],
     [t("compare.integrity"), integrityCell],
-    [t("compare.status"), ({ session }) => t(`report.statuses.${session.status}`)],
+    [t("compare.status"), ({ session }) => t(`report.statuses.${workStatus(session)}`)],
     [t("compare.started"), ({ session }) => timeOrDash(session.redeemedAt)],
     [t("compare.closed"), ({ session }) => timeOrDash(session.closedAt)],
   ];

@@ -6,7 +6,7 @@ import { boardOrder } from "../shared/board_order.js";
 import { toastError } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { findingText, loadMark } from "../shared/findings.js";
-import { candidateName, isHidden } from "../shared/names.js";
+import { candidateName, isHidden, workStatus } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText } from "../shared/scores.js";
 import { testResults } from "../shared/tests.js";
@@ -38,7 +38,7 @@ export function header(report, { setTitle, can }) {
           { tabindex: "-1" },
           untrustedName(name),
           " ",
-          h("span", { class: `status status-${session.status}` }, t(`report.statuses.${session.status}`)),
+          h("span", { class: `status status-${workStatus(session)}` }, t(`report.statuses.${workStatus(session)}`)),
         ),
         isHidden(session, session) && !session.erasedAt && h("p", { class: "quiet" }, t("common.hiddenName")),
         session.candidateName && session.candidateEmail && h("p", { class: "quiet" }, untrusted(session.candidateEmail)),
@@ -68,7 +68,7 @@ function verdict(report, can) {
       "dl",
       { class: "report-numbers" },
       tests.map(([label, text, detail]) => cell(label, text, detail && h("span", { class: "quiet" }, detail))),
-      cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), scoresByCriterion)),
+      cell(t("report.teamScore"), loadMark(integrity, true), later(() => api.get(`${report.path}/scores`, { signal }), (scorecard) => scoresByCriterion(scorecard, report))),
       cell(t("report.integrity.title"), later(integrity, (response) => findingsSummary(response, report))),
       cell(t("decisions.title"), loadMark(integrity, true), decision(report, can)),
     ),
@@ -83,10 +83,11 @@ function later(load, render) {
   return place;
 }
 
-function scoresByCriterion(scorecard) {
+function scoresByCriterion(scorecard, { session }) {
   const { criteria, othersHidden, recommendation } = scorecard;
   const total = scoreText(scorecard);
-  if (othersHidden || !criteria?.some(({ mean }) => mean !== null)) return total;
+  if (othersHidden) return h("a", { href: `#/sessions/${session.id}/score` }, total);
+  if (!criteria?.some(({ mean }) => mean !== null)) return total;
   const isDependent = criteria.some(({ scores }) => scores.some(({ independent }) => independent === false));
   const rows = criteria.map(({ title, mean, highest }) => [title, mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
   const label = ({ value }) => recommendation.levels.find((level) => level.value === value)?.label;
@@ -121,19 +122,9 @@ function decision(report, can) {
 
 function notices(session) {
   if (session.erasedAt) return erasedNotice(session);
-  const erasureNotice =
-    session.erasureRequestedAt &&
-    notice(
-      "warn",
-      t("report.erasureRequestedTitle"),
-      t("report.erasureRequested", { when: formatDateTime(session.erasureRequestedAt) }),
-    );
+  const erasureNotice = session.erasureRequestedAt && notice("warn", t("report.erasureRequestedTitle"), t("report.erasureRequested", { when: formatDateTime(session.erasureRequestedAt) }));
   if (session.status !== "active") return erasureNotice;
-  const refresh = h(
-    "button",
-    { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) },
-    t("report.refresh"),
-  );
+  const refresh = h("button", { type: "button", class: "secondary", onclick: () => dispatchEvent(new HashChangeEvent("hashchange")) }, t("report.refresh"));
   const text = t(session.closesAt ? "report.runningUntil" : "report.running", {
     now: formatClock(Date.now()),
     end: session.closesAt && formatDateTime(session.closesAt),

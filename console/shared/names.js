@@ -16,5 +16,8 @@ export function candidateName({ candidateName: name, candidateEmail: email, exte
   return plainName(name ?? email ?? (blind ? null : externalId) ?? openKey ?? t("common.candidate", { id: (candidateId ?? id).slice(-6) }));
 }
 
+/** A session's or result's status without the hiring decision. */
+export const workStatus = ({ status, completedAt }) => (status === "hired" ? (completedAt ? "completed" : "expired") : status);
+
 /** True if a blind assessment hides the candidate's name. */
 export const isHidden = ({ candidateName: name, candidateEmail: email }, { blind }) => blind && !name && !email;

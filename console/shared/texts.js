@@ -332,7 +332,7 @@ const texts = {
     plot: "{label} of {n} sessions",
     plotText: "Median {median}, middle half from {lower} to {upper}, range {minimum} to {maximum}. {direction}.",
     n: "n = {n}",
-    statuses: { pending: "Pending", active: "Active", completed: "Completed", neverStarted: "Never started", timeRanOut: "Time ran out", hired: "Hired" },
+    neverStarted: "Never started",
   },
   // -- assessment/task.js
   task: {
@@ -642,7 +642,7 @@ const texts = {
     position: "{at} of {n}",
     bytes: "{n} bytes",
     showAll: "Show all {n} characters",
-    statuses: { pending: "Pending", active: "Active", completed: "Completed", expired: "Time ran out", hired: "Hired" },
+    statuses: { pending: "Pending", active: "Active", completed: "Completed", expired: "Time ran out" },
     started: "Started",
     completed: "Completed",
     closed: "Closed",
@@ -1637,7 +1637,6 @@ const texts = {
     externalId: "External ID",
     assessment: "Assessment",
     status: "Status",
-    statuses: { active: "Active", completed: "Completed", expired: "Time ran out", hired: "Hired" },
     taskRead: "Task first read",
     taskReadAt: "{when}, before the start",
     limit: "Time limit",
