@@ -16,7 +16,6 @@ import { invite } from "./invite.js";
 import { onKeys, showKeys } from "../shared/keys.js";
 import { candidateName } from "../shared/names.js";
 import { emptyState, errorNotice, renderPageAsync } from "../shared/states.js";
-import { assignDialog } from "../review/assign.js";
 import { addRows, dataTable, focusRow, focusedRow, showRows } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
@@ -116,7 +115,7 @@ class Board {
   headActions() {
     const link = (name) => h("a", { class: "secondary", href: `#${this.path}/${name}` }, t(`board.pages.${name}`));
     const names = ["task", "reviewers", this.can("admin") && "compliance", this.can("write") && "edit"].filter(Boolean);
-    return [names.map(link), this.can("write") && button(t("reviewers.assign"), () => assignDialog(this.assessment)), this.can("write") && button(t("board.invite.action"), () => this.invite(), "primary")];
+    return [names.map(link), this.can("write") && button(t("board.invite.action"), () => this.invite(), "primary")];
   }
 
   sections() {

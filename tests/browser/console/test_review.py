@@ -27,11 +27,9 @@ def sessions(site, team, assessment):
     return [candidate.session_id for candidate in candidates]
 
 
-def test_sessions_are_assigned_on_the_board_and_counted_in_the_navigation(
-    open_console, team, bob, assessment, sessions
-):
+def test_sessions_are_assigned_and_counted_in_the_navigation(open_console, team, bob, assessment, sessions):
     add_person(team, "Olga", "observer")
-    visit = open_console(bob, f"/assessments/{assessment['id']}").settle()
+    visit = open_console(bob, f"/assessments/{assessment['id']}/reviewers").settle()
     todo = visit.page.get_by_role("navigation", name="Main").get_by_role("link", name="To do")
     assert todo.inner_text().split() == ["To", "do", "3", "to", "score"]
     visit.page.get_by_role("button", name="Assign reviewers").click()
