@@ -5,6 +5,7 @@ import { ask, field, toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
+import { spreadText } from "../shared/scores.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { evidenceLabel } from "./evidence.js";
@@ -159,7 +160,7 @@ function results(criterion, currentScore, state) {
   const others = criterion.scores.filter((score) => score !== currentScore);
   if (!others.length) return null;
   return [
-    h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: criterion.spread, n: criterion.scores.length })),
+    h("p", {}, t("scoring.mean", { mean: formatNumber(criterion.mean), spread: spreadText(criterion.spread), n: criterion.scores.length })),
     criterion.disagreement && h("p", { class: "notice warn" }, t("scoring.discuss")),
     h("ul", {}, others.map((score) => h("li", {}, scoreText(score), evidenceList(score, state)))),
   ];

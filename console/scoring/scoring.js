@@ -203,7 +203,7 @@ function overview({ scorecard, me, canWrite, removedInput }, reveal) {
   const scoredCount = scorecard.criteria.filter(({ scores }) => scores.some(({ reviewer }) => reviewer.id === id)).length;
   return [
     removedInput && rubricChangedNotice(removedInput),
-    h("p", { class: "quiet" }, scorecard.rubricName, " ", t("scoring.version", { n: scorecard.rubricVersion })),
+    h("p", { class: "quiet" }, t("scoring.rubric", { name: scorecard.rubricName, n: scorecard.rubricVersion })),
     canWrite && h("p", {}, t("scoring.progress", { done: scoredCount, n: scorecard.criteria.length })),
     scorecard.othersHidden
       ? [h("p", { class: "quiet" }, t("scoring.othersHidden")), canWrite && h("button", { type: "button", class: "link", onclick: reveal }, t("scoring.reveal"))]

@@ -43,7 +43,7 @@ def test_tasks_disappear_when_done(open_console, team, session_to_score):
     assert score.get_attribute("href") == f"#/sessions/{session_to_score}/score"
     assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking", exact=True).count() == 1
 
-    section(visit, "Emails not delivered").get_by_role("button", name="Send again").click()
+    section(visit, "Emails not delivered").get_by_role("button", name="Resend").click()
     assert visit.shows("5 tasks")
 
     section(visit, "Invitations about to expire").get_by_role("button", name="Extend").click()
