@@ -206,6 +206,8 @@ class Board {
     Object.assign(this, { rows: [], next, isLoading: next !== null || results.length > shown });
     fill(this.message);
     showRows(this.table, { rows: results.slice(0, shown), sort: this.sort, empty: this.emptyState() });
+    // On phones, the views scroll.
+    this.views.scrollLeft = this.views.querySelector("[aria-current]").offsetLeft - this.views.offsetLeft;
     this.isLoading = next !== null;
     await this.appendRows(results, shown);
   }
@@ -242,7 +244,7 @@ class Board {
 
   emptyState() {
     if (isFiltered(this)) return emptyState(t("board.noneTitle"), t("board.none"), button(t("board.clear"), () => clearFilters(this.filterForm)));
-    if (this.counts.all) return emptyState(t("board.viewEmptyTitle"), t("board.viewEmpty", { view: t(`board.views.${this.view}`) }), button(t("board.showAll", { n: this.counts.all }), () => this.update({ view: "all" })));
+    if (this.counts.all) return emptyState(t("board.viewEmptyTitle", { view: t(`board.views.${this.view}`) }), t("board.viewEmpty"), button(t("board.showAll", { n: this.counts.all }), () => this.update({ view: "all" })));
     const canInvite = this.assessment && this.can("write");
     return emptyState(t("board.emptyTitle"), t("board.empty"), canInvite && button(t("board.invite.action"), () => this.invite(), "primary"));
   }
