@@ -11,7 +11,7 @@ const WIDTH = Math.min(400, Math.max(200, innerWidth - SIDES));
 const MARGIN = 14;
 const DOT = 3;
 const STRIP = { height: 84, middle: 46, axis: 68, spread: 16 };
-const FUNNEL = { width: 62, height: 60, bar: 26, line: 14 };
+const FUNNEL = { width: 68, height: 60, bar: 26, line: 14 };
 
 const markers = new WeakMap();
 
