@@ -20,7 +20,8 @@ Functions; `api` is a Connection (integrations/connection.py), an `application` 
 - `find_note(api, application, reference) -> bool | None`: None if the system cannot list notes
 - optional `set_mark(api, application, text) -> None`: overwrite a field of the application
 
-An adapter's calls raise the exceptions below. Only ids are read from webhooks; everything else comes from the API.
+An adapter's calls raise the exceptions below. Only ids and `may_email` are read from webhooks; everything else comes
+from the API.
 """
 
 import hmac

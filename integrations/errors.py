@@ -18,7 +18,7 @@ class InvalidSignature(ApiError):
 class NoIntegrationKeys(ApiError):
     code = 409
     reason = "no_integration_keys"
-    message = "INTEGRATION_KEYS has no key for the integration's secrets. Ask the operator to set it."
+    message = "INTEGRATION_KEYS is not set, or lacks the key of these secrets. Ask the operator to set it."
 
 
 class SystemFailed(ApiError):
@@ -26,4 +26,4 @@ class SystemFailed(ApiError):
 
     code = 502
     reason = "system_failed"
-    message = "The system did not answer the call."
+    message = "A call to the system failed."

@@ -60,7 +60,7 @@ def update(
 
 
 def rotate(integration: Integration) -> tuple[Integration, str]:
-    """Replace the signing secret; the former one counts for a day. Returns the integration and the secret."""
+    """Replace the signing secret; the former one is valid for another day. Returns the integration and the secret."""
     with db.atomic():
         integration = integration.lock()
         secret = secrets.new_signing_secret(integration)

@@ -50,8 +50,8 @@ def create_channel(data):
     """Create a chat channel
 
     Messages name the assessment and the candidate's id, with a link. They contain no scores, no findings and nothing
-    that a candidate wrote. The first message goes out at once; what follows within 60 seconds is one message, and above
-    20 messages an hour one an hour.
+    that a candidate wrote. The first message is sent at once. Events within the next 60 seconds become one message;
+    above 20 messages an hour, one message an hour is sent.
     """
     return {"channel": notifications.create(caller.organization, **_with_known_assessments(data))}
 

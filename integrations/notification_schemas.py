@@ -65,7 +65,9 @@ class Channel(Schema):
     events = ListOf(Choice(EVENTS), "Events.", example=DEFAULT_EVENTS)
     include_names = Flag("True if messages name candidates; never in blind assessments.", example=False)
     enabled = Flag("True if messages are sent.", attribute="is_enabled", example=True)
-    disabled_reason = Choice(REASONS, "`gone`: the chat system no longer accepts the URL.", null=True)
+    disabled_reason = Choice(
+        REASONS, "`paused` by a person. `gone`: the chat system no longer accepts the URL.", null=True
+    )
     last_sent_at = Timestamp("Time of the last message.", null=True)
     last_error = String(
         "Error of the last failed attempt.", example="The receiver responded with 500.", null=True

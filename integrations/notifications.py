@@ -263,7 +263,7 @@ def _subject(channel: NotificationChannel, notification: Notification) -> str:
 
 def _url(notification: Notification, base_url: str) -> str:
     if notification.event == "attention":
-        path = "integrations"
+        path = "organization/integrations"
     elif notification.event == "erasureRequested":
         path = "todo"
     elif notification.session_id:

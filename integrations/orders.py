@@ -47,7 +47,7 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     CREDENTIAL_REJECTED: (
         "The applicant-tracking system rejected the credential.",
-        "Enter a new credential. The order continues automatically.",
+        "Correct its permissions or create another, then enter it. The order continues automatically.",
     ),
     EMAIL_SUPPRESSED: (
         "The address has reached the limit of 5 messages about this assessment in 24 hours.",

@@ -114,7 +114,7 @@ def _build(order_id: Any, base_url: str) -> int:
 
 
 def _queue(order: IntegrationOrder, text: str) -> int:
-    """Queue a report and return its number. A failed report that says the same is tried again: it could be there."""
+    """Queue a report and return its number. A failed report with this text is tried again: it may have been written."""
     number, reports = order.report_number, IntegrationReport.order == order
     is_failed = (IntegrationReport.number == number) & (IntegrationReport.state == FAILED)
     is_same = IntegrationReport.text == f"{text}\nRef {order.reference(number)}"

@@ -192,7 +192,7 @@ def delete_integration(integration_id):
 def rotate_signing_secret(integration_id):
     """Rotate an integration's signing secret
 
-    The new secret is shown only in this response. The former one counts for 24 more hours.
+    The new secret is shown only in this response. The former one is valid for 24 more hours.
     """
     integration, secret = integrations.rotate(find(Integration, integration_id))
     return {"integration": _represent_one(integration), "secret": secret}

@@ -78,9 +78,9 @@ class IntegrationUpdate(Body):
 
     name = Line(255, "Name.", example="Engineering hiring")
     credential = _values(
-        "New secrets, instead of the present ones. They resume a stopped integration.", example=_CREDENTIAL
+        "New secrets, instead of all current ones. They resume a stopped integration.", example=_CREDENTIAL
     )
-    settings = _values("New settings, instead of the present ones.", example=_SETTINGS)
+    settings = _values("New settings, instead of all current ones.", example=_SETTINGS)
     active = Flag("False pauses the integration: nothing is read, invited or reported.", example=True)
 
 
@@ -160,7 +160,7 @@ class IntegrationCheck(Schema):
     """The result of a check."""
 
     ok = Flag("True if the system accepted the credential.", example=True)
-    problem = String("The system's error.", example="The system rejected the credential.", null=True)
+    problem = String("Error of the call.", example="Ashby responded with 403 (invalid_api_key).", null=True)
     rules = ListOf(WaitingCount, "Each active rule's waiting applications.")
 
 
@@ -316,7 +316,7 @@ class OrderReport(Schema):
         "`dropped`: a newer report replaced it. `failed`: not tried again.",
         example=SENT,
     )
-    reference = String("Last line of the note.", example="Ref 3f09ac-1")
+    reference = String("Reference in the note's last line.", example="3f09ac-1")
     sent_at = Timestamp("Time when the system accepted the note.", null=True)
     last_error = String("Last error.", example="The system responded with 503.", null=True)
 
@@ -332,9 +332,11 @@ class Order(Schema):
     state = Choice(STATES, "State.", example="submitted")
     reason = Choice(REASONS, "Reason of `attention`.", null=True)
     message = String(
-        "With `attention`: the problem.", example="The application has no email address.", null=True
+        "With `attention`: the problem.",
+        example="The candidate has no valid email address in the applicant-tracking system.",
+        null=True,
     )
-    remedy = String("With `attention`: the remedy.", example="Add one in the system, then retry.", null=True)
+    remedy = String("With `attention`: the remedy.", example="Add an address there, then retry.", null=True)
     candidate_id = Id("Id of the candidate key.", attribute="key_id", null=True)
     session_id = Id("Session id.", null=True)
     next_try_at = Timestamp("Time of the next try.", attribute="due_at", null=True)
@@ -354,7 +356,8 @@ class OrderRetry(Body):
 
     action = Choice(
         ACTIONS,
-        "With `already_assessed`: invite the candidate again, or report the existing result. Otherwise omit it.",
+        "`report`: report an invited candidate's state again, or with `already_assessed` the existing result. "
+        "`invite`: with `already_assessed`, invite the candidate again. Otherwise omit it.",
         load_default=None,
         example="report",
     )

@@ -4,6 +4,7 @@ import base64
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -94,7 +95,7 @@ def read_credential(integration: Any) -> dict[str, str]:
 
 
 def new_signing_secret(integration: Any) -> str:
-    """Set a new signing secret, also of a row that is not saved yet; the former one counts for ROTATION_OVERLAP."""
+    """Set a new signing secret, also of a row that is not saved yet; the former one is valid for ROTATION_OVERLAP."""
     secret = secrets.token_urlsafe(32)
     columns: dict[str, Any] = {"secret": encrypt(integration.id, secret)}
     if integration.secret:
@@ -107,11 +108,13 @@ def new_signing_secret(integration: Any) -> str:
 
 
 def signing_secrets(integration: Any) -> list[str]:
-    """Return the valid signing secrets, the current one first. Raises Undecryptable."""
-    values = [integration.secret]
+    """Return the valid signing secrets, the current one first. Raises Undecryptable for the current one."""
+    values = [decrypt(integration.id, integration.secret)]
     if integration.former_secret and clock.now() < integration.former_secret_until:
-        values.append(integration.former_secret)
-    return [decrypt(integration.id, value) for value in values]
+        # A secret is also replaced because its key was lost.
+        with suppress(Undecryptable):
+            values.append(decrypt(integration.id, integration.former_secret))
+    return values
 
 
 def _cipher(secret: bytes) -> AESGCM:

@@ -1,6 +1,6 @@
 """Compute orders' states from their candidates' current rows.
 
-Nothing tells an order about changes, so none can be lost or arrive in the wrong order.
+Orders are not notified of changes, so no change can be lost or arrive in the wrong order.
 """
 
 from datetime import timedelta

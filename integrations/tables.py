@@ -37,7 +37,7 @@ class Integration(Model):
     """An organization's connection to an applicant-tracking system.
 
     `system` is an adapter's name. `credential` is encrypted JSON of the adapter's CREDENTIAL fields, `secret` the
-    encrypted key that signs webhooks; `former_secret` counts until `former_secret_until`. `stopped_reason` is
+    encrypted key that signs webhooks; `former_secret` is valid until `former_secret_until`. `stopped_reason` is
     `credential_rejected` after the system rejected the credential. No call is made before `held_until`. A worker owns
     the integration's calls until `claimed_until`.
     """
@@ -127,7 +127,7 @@ class IntegrationRule(Model):
 
     @property
     def assessment_available(self) -> bool:
-        """Whether candidates can be invited to the assessment."""
+        """True if candidates can be invited to the assessment."""
         return self.assessment.deleted_at is None and self.assessment.archived_at is None
 
 

@@ -224,7 +224,7 @@ def _integration_keys(known: Keys) -> Finding:
     used = {value.partition(":")[0] for (value,) in db.execute_sql(ENCRYPTED_VALUES) if value}
     if missing := sorted(used - known.keys()):
         message = f"Credentials are encrypted with missing keys: {', '.join(missing)}."
-        remedy = "Add them to INTEGRATION_KEYS, or replace the credentials."
+        remedy = "Add them to INTEGRATION_KEYS, or replace credentials, signing secrets and chat URLs."
         return ERROR, "integration keys", f"{message} {remedy}"
     if not known:
         return OK, "integration keys", "INTEGRATION_KEYS is not set: no system can be connected."

@@ -35,13 +35,13 @@ CREDENTIAL = (
     ),
 )
 SETTINGS = (
-    InputField("visibility", "Notes are", "Who can read the notes.", False, ("public", "private")),
+    InputField("visibility", "Visibility of notes", "Readers of the notes.", False, ("public", "private")),
     InputField("markFieldId", "Status field", "Id of an application's custom field for the status.", False),
 )
 STEPS = (
     "In Ashby, open Admin, Integrations, Webhooks.",
     "Create a webhook for “Candidate Stage Change”, with the URL below, and the secret below as secret token.",
-    "Create further webhooks with the same URL and token for “Candidate Delete” and “Candidate Merge”.",
+    "Create another webhook with the same URL and token for “Candidate Delete”.",
 )
 
 API = "https://api.ashbyhq.com/"

@@ -46,7 +46,11 @@ CREDENTIAL = (
 )
 SETTINGS = (
     InputField(
-        "visibility", "Notes are", "Who can read the notes.", False, ("public", "private", "admin_only")
+        "visibility",
+        "Visibility of notes",
+        "Readers of the notes.",
+        False,
+        ("public", "private", "admin_only"),
     ),
     InputField("noteUserId", "Author of notes", "Number of a user. Empty: Greenhouse's default.", False),
 )

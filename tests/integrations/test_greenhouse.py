@@ -245,7 +245,7 @@ def test_names_are_on_one_line_and_equal_ones_have_the_end_of_the_id(api, server
     server.answers[JOBS] = [[*rows, {"id": 3, "name": "Engineer"}]]
     expected = [
         Job("4000123456", "Engineer (123456)"),
-        Job("4000123457", "Eng ineer"),
+        Job("4000123457", "Engineer (123457)"),
         Job("3", "Engineer (3)"),
     ]
     assert greenhouse.jobs(api) == expected

@@ -258,6 +258,16 @@ def test_an_erasure_request_is_sent(reviewer, assessment, slack, deliver, candid
     assert texts(slack) == [f"Erasure requested: {assessment.title}, candidate {key.id.hex[-6:]}."]
 
 
+def test_an_order_that_needs_a_person_links_to_its_page(reviewer, slack, deliver, system, receive, work):
+    create(reviewer)
+    receive(system.add(email=None))
+    work()
+    deliver()
+    (message,) = slack.messages
+    button = json.loads(message.body)["blocks"][1]["elements"][0]
+    assert button["url"] == "http://localhost:8000/console#/organization/integrations"
+
+
 def test_a_session_is_reported_as_scored_once(reviewer, assessment, slack, deliver, clock):
     create(reviewer, events=["scored"])
     session = complete(assessment)

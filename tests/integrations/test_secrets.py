@@ -56,6 +56,12 @@ def test_both_signing_secrets_are_valid_for_a_day_after_a_rotation(integration, 
     assert secrets.signing_secrets(Integration.get()) == [second]
 
 
+def test_a_new_signing_secret_replaces_one_whose_key_was_lost(integration):
+    secrets.use(parse_keys(f"new:{'n' * 32}"))
+    second = secrets.new_signing_secret(integration)
+    assert secrets.signing_secrets(integration) == [second]
+
+
 def test_the_first_key_encrypts_and_all_decrypt(integration):
     old = parse_keys(INTEGRATION_KEYS)
     new = parse_keys(f"new:{'n' * 32}")
@@ -130,7 +136,8 @@ def test_the_doctor_reports_missing_keys(app, integration, organization):
 
     assert check(secrets.keys()) == ("ok", "All credentials are encrypted with known keys.")
     message = "Credentials are encrypted with missing keys: test."
-    assert check(None) == ("error", f"{message} Add them to INTEGRATION_KEYS, or replace the credentials.")
+    remedy = "Add them to INTEGRATION_KEYS, or replace credentials, signing secrets and chat URLs."
+    assert check(None) == ("error", f"{message} {remedy}")
     for row in (integration, NotificationChannel.get()):
         row.update_columns(deleted_at=row.created_at)
     assert check(None) == ("ok", "INTEGRATION_KEYS is not set: no system can be connected.")

@@ -136,7 +136,7 @@ def test_ashby_answers_200_to_failures(ashby):
         ("/job.list", {}, {"User-Agent": "python-requests/2"}, "User-Agent is 'python-requests/2'"),
         ("/job.list", {}, {"Authorization": basic("key", "password")}, "has a password"),
         ("/candidate.createNote", {"candidateId": "1", "note": "A"}, {}, "['sendNotifications'] are missing"),
-        ("/application.info", {"id": "1"}, {}, "['applicationId'] are missing"),
+        ("/interviewStage.list", {}, {}, "['interviewPlanId'] are missing"),
     ],
 )
 def test_ashby_notices_a_request_that_differs(ashby, path, body, headers, violation):
