@@ -193,7 +193,9 @@ def test_every_event_type_is_delivered_with_a_valid_signature(worker, reviewer, 
     clock.fixed = None
     run_worker(worker)
     payloads = [verify(message, hook.secret) for message in receiver.messages]
-    assert {payload["type"] for payload in payloads} == set(EVENT_TYPES)
+    # Orders belong to an optional package, with tests of its own.
+    expected = {name for name in EVENT_TYPES if not name.startswith("order.")}
+    assert {payload["type"] for payload in payloads} == expected
     for data in (payload["data"] for payload in payloads):
         assert "sessionId" not in data or "candidateId" in data
         assert ("candidateId" in data) is ("externalId" in data)
@@ -217,7 +219,7 @@ def trigger_every_event(organization, reviewer):
     Score.submit(session, "quality", reviewer.row, value=1, comment="Alice guesses.", evidence=[])
     Score.withdraw(session, "quality", reviewer.row)
     privacy.erase(make_session(make_key(assessment)).key, reviewer.row)
-    make_key(assessment)
+    make_key(assessment).request_erasure()
     delivery = Delivery.get(Delivery.subject_id == make_key(assessment).id)
     outcomes.fail(delivery, "550 alice@example.com is unknown")
 
