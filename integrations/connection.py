@@ -10,7 +10,6 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from email.message import Message
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,12 +20,11 @@ import orjson
 from delivery import http
 from integrations import secrets
 from integrations.adapter import CallFailed, CredentialRejected, Rejected, TemporaryFailure, as_dict, as_list
-from integrations.errors import NoIntegrationKeys
 from integrations.systems import adapters
 from integrations.tables import Integration, IntegrationCalls
 from models.base import clock
 from models.database import release_connection
-from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY, parse_retry_after
+from rules.delivery.retries import parse_retry_after
 from rules.lenient_json import parse_json
 
 USER_AGENT = "Proofstone/1"
@@ -35,7 +33,6 @@ MAX_RESPONSE_BYTES = 1024 * 1024
 # A call that would have to wait longer fails.
 MAX_WAIT_SECONDS = 5.0
 NO_KEY_DELAY_SECONDS = 300
-MAX_TIMESTAMP = 4_102_444_800  # the year 2100
 FINAL = (400, 404, 409, 422)
 # The request was not sent.
 NOT_CONNECTED = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError)
@@ -105,7 +102,7 @@ class Connection:
         """The adapter's CREDENTIAL. Raises TemporaryFailure if its key is missing."""
         try:
             return secrets.read_credential(self._integration)
-        except (secrets.Undecryptable, NoIntegrationKeys):
+        except secrets.Undecryptable:
             message = "The credential's key is not in INTEGRATION_KEYS. Add it, or replace the credential."
             self._integration.update_columns(last_error=message, last_error_at=clock.now())
             delay = NO_KEY_DELAY_SECONDS
@@ -192,18 +189,10 @@ class Connection:
         fifth = (_integer(headers.get("X-RateLimit-Limit")) or 0) / 5
         remaining = _integer(headers.get("X-RateLimit-Remaining"))
         if remaining == 0:
-            now = clock.now()
-            reset = datetime.fromtimestamp(
-                min(_integer(headers.get("X-RateLimit-Reset")) or 0, MAX_TIMESTAMP), UTC
-            )
-            until = reset if reset > now else now + timedelta(seconds=self._adapter.LIMIT.seconds)
-            self._hold(min(until, now + MAX_RETRY_AFTER))
+            seconds = (_integer(headers.get("X-RateLimit-Reset")) or 0) - clock.now().timestamp()
+            self._integration.hold(seconds if seconds > 0 else self._adapter.LIMIT.seconds)
         elif remaining is not None and remaining < fifth:
             self._state.next_at += self._seconds_per_call * (fifth / remaining - 1)
-
-    def _hold(self, until: datetime) -> None:
-        """Pause calls; `_record` stores it."""
-        self._integration.held_until = max(until, self._integration.held_until or until)
 
     def _check(self, response: http.Response) -> Reply:
         """Return a successful response's content. Raises CallFailed."""
@@ -234,15 +223,12 @@ class Connection:
     def _record(self, failure: CallFailed | None = None) -> None:
         """Count the call, store its error, and pause calls after a temporary failure."""
         now, integration = clock.now(), self._integration
-        is_failing = isinstance(failure, TemporaryFailure)
         columns: dict[str, Any] = {"last_call_at": now}
-        columns["failing_since"] = (integration.failing_since or now) if is_failing else None
         if failure:
             columns |= {"last_error": failure.message, "last_error_at": now}
         if isinstance(failure, TemporaryFailure):
-            seconds = failure.retry_after_seconds
-            self._hold(now + (timedelta(seconds=seconds) if seconds else RECEIVER_DELAY))
-        integration.update_columns(held_until=integration.held_until, **columns)
+            integration.hold(failure.retry_after_seconds)
+        integration.update_columns(**columns)
         calls, failures = IntegrationCalls.calls, IntegrationCalls.failures
         IntegrationCalls.insert(
             integration=integration, day=f"{now:%Y-%m-%d}", calls=1, failures=int(failure is not None)

@@ -27,14 +27,11 @@ def create(
     adapter = adapters()[system]
     credential = _checked("credential", adapter.CREDENTIAL, credential)
     settings = _checked("settings", adapter.SETTINGS, settings)
-    with db.atomic():
-        # Values are encrypted with the row's id.
-        empty = {"credential": "", "credential_end": "", "secret": ""}
-        integration = Integration.create(
-            organization=organization, system=system, name=name, settings=settings, **empty
-        )
-        secrets.store_credential(integration, credential)
-        return integration, secrets.new_signing_secret(integration)
+    integration = Integration(organization=organization, system=system, name=name, settings=settings)
+    secrets.store_credential(integration, credential)
+    secret = secrets.new_signing_secret(integration)
+    integration.save(force_insert=True)
+    return integration, secret
 
 
 def update(

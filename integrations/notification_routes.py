@@ -1,7 +1,5 @@
 """Notifications: chat channels that get an organization's events."""
 
-from functools import partial
-
 from flask import current_app
 
 from access import audit, auth, caller, etags, raises, rate_limits
@@ -79,7 +77,9 @@ def update_channel(data, channel_id):
 
     A channel that is enabled again gets the events from then on.
     """
-    check = etags.precondition(partial(_represent, channel_id))
+    check = etags.precondition(
+        lambda: schemas.ChannelResponse().dump({"channel": find(NotificationChannel, channel_id)})
+    )
     channel = find(NotificationChannel, channel_id)
     return {"channel": notifications.update(channel, _with_known_assessments(data), check)}
 
@@ -109,10 +109,6 @@ def test_channel(channel_id, prepared):
     Sends a message at once, also to a disabled channel. Each channel is limited to 10 tests per minute.
     """
     return prepared
-
-
-def _represent(channel_id):
-    return schemas.ChannelResponse().dump({"channel": find(NotificationChannel, channel_id)})
 
 
 def _with_known_assessments(data):

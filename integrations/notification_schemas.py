@@ -2,8 +2,8 @@
 
 from integrations.chat import chats
 from integrations.notifications import EVENTS
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
-from schemas.fields import Choice, Flag, Id, Line, ListOf, Nested, Pattern, String
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
+from schemas.fields import Choice, Flag, Id, Line, ListOf, Pattern, String
 from schemas.timestamps import Timestamp
 
 DEFAULT_EVENTS = ["submitted", "attention"]
@@ -12,11 +12,13 @@ EXAMPLE_URL = "https://hooks.slack.com/services/T000/B000/XXXX"
 MAX_ASSESSMENTS = 200
 REASONS = ("paused", "gone")
 
-
 _HOSTS = [host for chat in chats().values() for host in chat.HOSTS]
 URL = (
     f"https://({'|'.join(_HOSTS).replace('.', '[.]')})/[!-~]{{1,2000}}",
     f"Must be a URL that starts with {' or '.join(f'https://{host}/' for host in _HOSTS)}.",
+)
+_ASSESSMENT_IDS = ListOf(
+    Id(), "Assessments whose events are sent; null for all.", max=MAX_ASSESSMENTS, example=[], null=True
 )
 
 
@@ -26,9 +28,7 @@ class NewChannel(Body):
     kind = Choice(KINDS, "Chat system.", load_default=KINDS[0], example="slack")
     name = Line(255, "Name.", example="#hiring", required=True)
     url = Pattern(*URL, "Incoming webhook URL. It is the credential.", example=EXAMPLE_URL, required=True)
-    assessment_ids = ListOf(
-        Id(), "Assessments whose events are sent; null for all.", max=MAX_ASSESSMENTS, example=[], null=True
-    )
+    assessment_ids = _ASSESSMENT_IDS
     events = ListOf(
         Choice(EVENTS), "Events.", min=1, max=len(EVENTS), load_default=DEFAULT_EVENTS, example=DEFAULT_EVENTS
     )
@@ -44,9 +44,7 @@ class ChannelUpdate(Body):
 
     name = Line(255, "Name.", example="#hiring")
     url = Pattern(*URL, "New incoming webhook URL.", example=EXAMPLE_URL)
-    assessment_ids = ListOf(
-        Id(), "Assessments whose events are sent; null for all.", max=MAX_ASSESSMENTS, example=[], null=True
-    )
+    assessment_ids = _ASSESSMENT_IDS
     events = ListOf(Choice(EVENTS), "Events.", min=1, max=len(EVENTS), example=DEFAULT_EVENTS)
     include_names = Flag("True if messages name candidates; never in blind assessments.", example=False)
     enabled = Flag("False stops messages; true starts them, also after `gone`.", example=True)
@@ -84,6 +82,6 @@ class ChannelTest(Schema):
     error = String("Error.", example="The receiver responded with 404.", null=True)
 
 
-ChannelResponse = define_schema("ChannelResponse", "One channel.", channel=Nested(Channel, "The channel."))
+ChannelResponse = define_response("channel", Channel, "The channel.")
 Channels = define_schema("Channels", "Channels, oldest first.", PageOf, channels=ListOf(Channel, "Channels."))
 DeletedChannel = define_schema("DeletedChannel", "The channel is deleted.", Deleted)

@@ -165,6 +165,9 @@ def _send_due(channel: NotificationChannel, settings: Mapping[str, Any]) -> int:
         return 0
     claimed = NotificationChannel.claimed_until
     is_free = (NotificationChannel.id == channel.id) & (claimed.is_null() | (claimed <= now))
+    # Another worker can have sent a message or failed since the channel was loaded.
+    is_free &= NotificationChannel.last_sent_at == channel.last_sent_at
+    is_free &= NotificationChannel.held_until == channel.held_until
     if not NotificationChannel.update(claimed_until=now + CLAIM).where(is_free).execute():
         return 0
     rows = Notification.select(Notification, Assessment, CandidateKey).join(Assessment).switch(Notification)
@@ -173,7 +176,6 @@ def _send_due(channel: NotificationChannel, settings: Mapping[str, Any]) -> int:
     notifications = list(rows.order_by(Notification.created_at, Notification.id))
     if notifications:
         message = compose(channel, notifications, settings["BASE_URL"])
-        release_connection()
         _record(channel, notifications, _post(channel, message, settings))
     return 1
 
@@ -206,6 +208,7 @@ def _post(
     if origin := (settings["INTEGRATION_HOSTS"] or {}).get(host):
         url = origin + url.removeprefix(f"https://{host}")
     body = json.dumps(message, ensure_ascii=False).encode()
+    release_connection()
     return post(url, {"User-Agent": "Proofstone/1"}, body, settings["WEBHOOK_ALLOWED_NETWORKS"] or ())
 
 

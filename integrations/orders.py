@@ -1,6 +1,5 @@
 """Orders: an application that entered a rule's stage, from the webhook to the end."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from errors import Conflict
@@ -106,13 +105,12 @@ def add(
 
 
 def create(
-    integration: Integration, rule: IntegrationRule, application_ids: Iterable[str]
+    integration: Integration, rule: IntegrationRule, application_ids: list[str]
 ) -> list[IntegrationOrder]:
     """Insert or reopen an order for each application that a person confirmed. Returns the orders."""
-    ids = list(application_ids)
-    is_theirs = (IntegrationOrder.rule == rule) & IntegrationOrder.application_id.in_(ids)
+    is_theirs = (IntegrationOrder.rule == rule) & IntegrationOrder.application_id.in_(application_ids)
     with db.atomic():
-        for application_id in ids:
+        for application_id in application_ids:
             add(integration, rule, application_id)
         return list(IntegrationOrder.of(integration).where(is_theirs).order_by(IntegrationOrder.id))
 

@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 
 from errors import DuplicateExternalId, SubscriptionRequired
 from integrations import orders, rules
-from integrations.adapter import Application
+from integrations.adapter import Application, read_name
 from integrations.tables import (
     ALREADY_ASSESSED,
     ATTENTION,
@@ -19,14 +19,12 @@ from integrations.tables import (
     IntegrationRule,
 )
 from models import AuditEntry, CandidateKey, Session, clock, db, external_ids, generate_keys
-from models.database import for_update, release_connection
+from models.database import for_update
 from models.deliveries import limit
 from models.ledger.audit import Actor
-from rules.plain_text import clean_name
 from rules.rows import row_id
 from schemas.fields import Email
 
-MAX_NAME_CHARACTERS = 255
 SUBSCRIPTION_DELAY = timedelta(hours=1)
 SUBSCRIPTION_PERIOD = timedelta(days=3)
 _SETTLED: dict[str, Any] = {"due_at": None, "attempts": 0, "failing_since": None, "last_error": None}
@@ -35,7 +33,6 @@ _SETTLED: dict[str, Any] = {"due_at": None, "attempts": 0, "failing_since": None
 def read(order: IntegrationOrder, integration: Integration, adapter: Any, api: Any) -> None:
     """Read the application and decide by its current state, in one transaction with the invitation."""
     application_id: Any = order.application_id
-    release_connection()
     application = adapter.read_application(api, application_id)
     with db.atomic():
         if locked := _lock_unchanged(order):
@@ -79,9 +76,7 @@ def _find_obstacle(integration: Integration, rule: IntegrationRule, application:
         return orders.MAY_NOT_EMAIL
     if _address(application) is None:
         return "no_address"
-    assessment = rule.assessment
-    is_available = assessment.deleted_at is None and assessment.archived_at is None
-    return None if is_available else "assessment_unavailable"
+    return None if rule.assessment_available else "assessment_unavailable"
 
 
 def _address(application: Application) -> str | None:
@@ -126,7 +121,7 @@ def _invite(
         order.change_state(ATTENTION, ALREADY_ASSESSED, **columns, key=finished)
         return
     external_id = _unused_external_id(integration, assessment_id, application.id)
-    candidate = {"email": address, "name": _name(application), "external_id": external_id}
+    candidate = {"email": address, "name": read_name(application.name) or None, "external_id": external_id}
     (row,) = generate_keys(organization, assessment_id, [candidate], on_duplicate="return")
     key_id = row_id(row.id)
     if key_id in [key.id for key in earlier]:
@@ -141,10 +136,6 @@ def _invite(
 def _has_finished(key: CandidateKey) -> bool:
     session = Session.get_or_none(Session.key == key)
     return session is not None and session.closed_as_of(clock.now()) is not None
-
-
-def _name(application: Application) -> str | None:
-    return clean_name(application.name or "", MAX_NAME_CHARACTERS) or None
 
 
 def _unused_external_id(integration: Integration, assessment_id: Any, application_id: str) -> str | None:

@@ -9,6 +9,7 @@ from integrations.tables import (
     EXPIRED,
     FAILED,
     INVITED,
+    LAST_REPORT_PERIOD,
     QUEUED,
     REVOKED,
     SCORED,
@@ -83,9 +84,9 @@ def _thousandths(value: int | None) -> str:
 def build_due(base_url: str) -> int:
     """Queue the reports whose changes have been collected, and delete the expired last reports of erased candidates."""
     now = clock.now()
-    IntegrationReport.delete().where(
-        IntegrationReport.state == QUEUED, IntegrationReport.expires_at <= now
-    ).execute()
+    is_last = (IntegrationReport.state == QUEUED) & IntegrationReport.application_id.is_null(False)
+    is_expired = IntegrationReport.created_at <= now - LAST_REPORT_PERIOD
+    IntegrationReport.delete().where(is_last, is_expired).execute()
     due = IntegrationOrder.select().where(IntegrationOrder.report_due_at <= now)
     ids = [order.id for order in due.order_by(IntegrationOrder.report_due_at).limit(BATCH_SIZE)]
     return run_each("reports", ids, lambda order_id: _build(order_id, base_url))
@@ -117,14 +118,11 @@ def _queue(order: IntegrationOrder, text: str) -> int:
     """Queue a report and return its number. A failed report with this text is tried again: it may have been written."""
     number, reports = order.report_number, IntegrationReport.order == order
     is_failed = (IntegrationReport.number == number) & (IntegrationReport.state == FAILED)
-    is_same = IntegrationReport.text == f"{text}\nRef {order.reference(number)}"
     again = IntegrationReport.update(state=QUEUED, attempts=0, due_at=clock.now())
-    if again.where(reports, is_failed, is_same).execute():
+    if again.where(reports, is_failed, IntegrationReport.text == text).execute():
         return number
     IntegrationReport.update(state=DROPPED).where(reports, IntegrationReport.state == QUEUED).execute()
-    reference = order.reference(number + 1)
-    columns = {"number": number + 1, "status": order.state, "reference": reference}
-    columns["text"] = f"{text}\nRef {reference}"
+    columns = {"number": number + 1, "status": order.state, "text": text}
     IntegrationReport.create(integration=order.integration_id, order=order, **columns)
     return number + 1
 
@@ -134,7 +132,7 @@ def _find_text(order: IntegrationOrder, base_url: str) -> str | None:
     rule: IntegrationRule = order.rule
     # Corrections and withdrawals of a reported score are reported whatever the state.
     wanted = {*rule.reports, *((SUBMITTED, SCORED, EXPIRED) if order.score_reported_at else ())}
-    if order.state not in wanted or order.state not in STATUSES:
+    if order.state not in wanted:
         return None
     return build_text(_collect(order, rule, base_url))
 

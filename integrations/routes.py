@@ -351,8 +351,7 @@ def catch_up_rule(data, integration_id, rule_id):
     """
     integration = find(Integration, integration_id)
     rule = _find_rule(integration_id, rule_id)
-    ids = list(dict.fromkeys(data["application_ids"]))
-    return {"orders": _represent_orders(orders.create(integration, rule, ids))}
+    return {"orders": _represent_orders(orders.create(integration, rule, data["application_ids"]))}
 
 
 @blp.get("/integrations/<id:integration_id>/orders")

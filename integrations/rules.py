@@ -60,10 +60,12 @@ def delete(rule: IntegrationRule) -> None:
 
 def waiting(integration: Integration, rule: IntegrationRule, api: Any) -> list[Application]:
     """Return the applications in the rule's stage without an order, such as after a lost webhook."""
-    orders = IntegrationOrder.of(integration)
+    orders = IntegrationOrder.of(integration).select(
+        IntegrationOrder.application_id, IntegrationOrder.erased_mac
+    )
     known = orders.where(IntegrationOrder.rule == rule, IntegrationOrder.state != SKIPPED)
-    known_ids = {order.application_id for order in known}
-    macs = {order.erased_mac for order in orders.where(IntegrationOrder.erased_mac.is_null(False))}
+    known_ids = {application_id for application_id, _ in known.tuples()}
+    macs = {mac for _, mac in orders.where(IntegrationOrder.erased_mac.is_null(False)).tuples()}
     others = IntegrationRule.of(integration).where(
         IntegrationRule.stage_id == rule.stage_id, IntegrationRule.active
     )

@@ -5,7 +5,7 @@ from typing import Any
 from integrations.orders import REASONS
 from integrations.systems import adapters
 from integrations.tables import DROPPED, ERASED, FAILED, QUEUED, SENT, STATES
-from schemas.base import Body, Deleted, PageOf, Schema, define_schema
+from schemas.base import Body, Deleted, PageOf, Schema, define_response, define_schema
 from schemas.common import REPLAY_NOTE
 from schemas.fields import Choice, Dict, Flag, Id, Integer, Line, ListOf, Nested, Reference, String
 from schemas.queries import Filter, PageQuery
@@ -122,9 +122,7 @@ class Integration(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-IntegrationResponse = define_schema(
-    "IntegrationResponse", "One integration.", integration=Nested(Integration, "The integration.")
-)
+IntegrationResponse = define_response("integration", Integration, "The integration.")
 Integrations = define_schema(
     "Integrations",
     "Integrations, oldest first.",
@@ -164,9 +162,7 @@ class IntegrationCheck(Schema):
     rules = ListOf(WaitingCount, "Each active rule's waiting applications.")
 
 
-IntegrationCheckResponse = define_schema(
-    "IntegrationCheckResponse", "One check.", check=Nested(IntegrationCheck, "The check.")
-)
+IntegrationCheckResponse = define_response("check", IntegrationCheck, "The check.")
 
 
 class SystemJob(Schema):
@@ -262,7 +258,7 @@ class Rule(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-RuleResponse = define_schema("RuleResponse", "One rule.", rule=Nested(Rule, "The rule."))
+RuleResponse = define_response("rule", Rule, "The rule.")
 Rules = define_schema("Rules", "Rules, oldest first.", PageOf, rules=ListOf(Rule, "Rules."))
 DeletedRule = define_schema("DeletedRule", "The rule is deleted.", Deleted)
 
@@ -346,7 +342,7 @@ class Order(Schema):
     updated_at = Timestamp("Time of the last change.")
 
 
-OrderResponse = define_schema("OrderResponse", "One order.", order=Nested(Order, "The order."))
+OrderResponse = define_response("order", Order, "The order.")
 Orders = define_schema("Orders", "Orders, oldest first.", PageOf, orders=ListOf(Order, "Orders."))
 NewOrders = define_schema("NewOrders", "The new orders.", orders=ListOf(Order, "Orders."))
 

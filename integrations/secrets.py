@@ -57,7 +57,7 @@ def decrypt(row_id: Any, value: str) -> str:
     try:
         data = base64.b64decode(encoded)
         return (
-            _cipher(keys()[key_id])
+            _cipher(_keys[key_id])
             .decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], str(row_id).encode())
             .decode()
         )
@@ -84,7 +84,6 @@ def store_credential(integration: Any, credential: dict[str, str]) -> None:
         credential=encrypt(integration.id, orjson.dumps(credential).decode()),
         credential_end=secret[-4:],
         stopped_reason=None,
-        failing_since=None,
         held_until=None,
     )
 

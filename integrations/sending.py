@@ -15,7 +15,6 @@ from integrations.tables import (
     IntegrationReport,
 )
 from models import clock, db
-from models.database import release_connection
 
 NOT_FOUND = "The application no longer exists in the applicant-tracking system."
 PERHAPS_TWICE = "The system cannot list notes: this report may appear twice."
@@ -23,12 +22,11 @@ PERHAPS_TWICE = "The system cannot list notes: this report may appear twice."
 
 def send(report: IntegrationReport, adapter: Any, api: Any, renew_claim: Callable[[], bool]) -> None:
     """Write the report as a note, unless an earlier attempt already has. Raises CallFailed."""
-    target = report.target or _find_target(report)
-    if target is None:  # erased since the report was loaded
+    application_id = report.application_id or IntegrationOrder.get_by_id(report.order_id).application_id
+    if application_id is None:  # erased since the report was loaded
         return
-    release_connection()
     # Also finds the person to whom a merge moved the application.
-    application = adapter.read_application(api, target["application_id"])
+    application = adapter.read_application(api, application_id)
     if application is None:
         raise Rejected(NOT_FOUND)
     was_found = adapter.find_note(api, application, report.reference) if report.is_unknown else False
@@ -39,11 +37,6 @@ def send(report: IntegrationReport, adapter: Any, api: Any, renew_claim: Callabl
     if renew_claim() and _update_queued(report, is_unknown=True):
         _write(report, application, adapter, api, was_unknown=was_found is None)
         _finish(report, application, problem)
-
-
-def _find_target(report: IntegrationReport) -> dict[str, Any] | None:
-    order = IntegrationOrder.get_by_id(report.order_id)
-    return {"application_id": order.application_id} if order.application_id else None
 
 
 def _set_mark(report: IntegrationReport, application: Application, adapter: Any, api: Any) -> str | None:
@@ -59,9 +52,8 @@ def _set_mark(report: IntegrationReport, application: Application, adapter: Any,
 def _write(
     report: IntegrationReport, application: Application, adapter: Any, api: Any, was_unknown: bool
 ) -> None:
-    release_connection()
     try:
-        adapter.write_note(api, application, report.text)
+        adapter.write_note(api, application, f"{report.text}\nRef {report.reference}")
     except CallFailed as error:
         if not isinstance(error, TemporaryFailure) or not error.is_unknown:
             _update_queued(report, is_unknown=was_unknown)
@@ -78,7 +70,7 @@ def _finish(report: IntegrationReport, application: Application, problem: str | 
     sent = {"state": SENT, "sent_at": clock.now(), "is_unknown": False, "last_error": problem}
     is_this = IntegrationReport.id == report.id
     with db.atomic():
-        if report.target is not None:
+        if report.application_id is not None:
             was_stored = IntegrationReport.delete().where(is_this).execute()
         else:
             was_stored = IntegrationReport.update(sent).where(is_this).execute()
@@ -93,7 +85,7 @@ def _finish(report: IntegrationReport, application: Application, problem: str | 
 def give_up(report: IntegrationReport, message: str) -> None:
     """Mark the report as failed, and ask for a person. An erased candidate's last report is deleted."""
     with db.atomic():
-        if report.target is not None:
+        if report.application_id is not None:
             report.delete_instance()
             return
         order = IntegrationOrder.get_by_id(report.order_id).lock()

@@ -56,18 +56,18 @@ _COMPUTED = f"""
     LEFT JOIN sessions s ON s.key_id = k.id WHERE o.id = :order_id
 """
 _STORED = "CASE o.state WHEN 'attention' THEN o.reason ELSE o.state END"
-# Orders that can change by time or by their invitation, and orders whose candidate has changed lately: the number of
-# others only grows.
-_CANDIDATES = """
+# A candidate `r` has changed lately, and the change is not in the order `x`. A submitted order also changes by its
+# session's assignments.
+_CHANGED = """r.organization_id IN (SELECT organization_id FROM integrations) AND r.updated_at > :recently
+    AND x.state <> 'erased' AND (r.updated_at > x.refreshed_at OR x.state = 'submitted')"""
+# Orders that can change by time or by their invitation, and orders whose candidate has changed: the number of others
+# only grows.
+_CANDIDATES = f"""
     SELECT x.id FROM integration_orders x WHERE x.state IN ('invited', 'started', 'attention') AND x.key_id IS NOT NULL
     UNION ALL
-    SELECT x.id FROM integration_orders x WHERE x.state <> 'erased' AND x.key_id IN (
-        SELECT k.id FROM candidate_keys k
-        WHERE k.organization_id IN (SELECT organization_id FROM integrations) AND k.updated_at > :recently
-        UNION ALL
-        SELECT s.key_id FROM sessions s
-        WHERE s.organization_id IN (SELECT organization_id FROM integrations) AND s.updated_at > :recently
-    )
+    SELECT x.id FROM candidate_keys r JOIN integration_orders x ON x.key_id = r.id WHERE {_CHANGED}
+    UNION ALL
+    SELECT x.id FROM sessions r JOIN integration_orders x ON x.key_id = r.key_id WHERE {_CHANGED}
 """
 # A person decides about the other reasons; after a change, a failed report is replaced.
 _OUTDATED = f"""

@@ -16,6 +16,7 @@ from models.base import Model, PersonalData, Query, TimestampField, add_index, c
 from models.feed import FeedEvent
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
+from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY
 
 # An order's states. The application is read while the order is RECEIVED.
 RECEIVED, INVITED, STARTED, SUBMITTED, SCORED = "received", "invited", "started", "submitted", "scored"
@@ -54,7 +55,6 @@ class Integration(Model):
     former_secret_until = TimestampField(null=True)
     active = peewee.BooleanField(default=True)
     stopped_reason = peewee.TextField(null=True)
-    failing_since = TimestampField(null=True)
     held_until = TimestampField(null=True)
     claimed_until = TimestampField(null=True)
     last_call_at = TimestampField(null=True)
@@ -77,6 +77,13 @@ class Integration(Model):
         if not self.active:
             return "paused"
         return "stopped" if self.stopped_reason else "active"
+
+    def hold(self, seconds: float = 0) -> None:
+        """Make no calls for some seconds (0: RECEIVER_DELAY), or longer if another process has said so."""
+        until = clock.now() + min(timedelta(seconds=seconds) or RECEIVER_DELAY, MAX_RETRY_AFTER)
+        is_longer = Integration.held_until.is_null() | (Integration.held_until < until)
+        Integration.update(held_until=until).where(Integration.id == self.id, is_longer).execute()
+        self.held_until = max(until, self.held_until or until)
 
 
 class IntegrationCalls(Model):
@@ -233,10 +240,8 @@ class IntegrationOrder(Model):
                 order=self,
                 number=number,
                 status=ERASED,
-                reference=self.reference(number),
-                text=f"Status: Data erased\nRef {self.reference(number)}",
-                target={"application_id": self.application_id, "person_id": self.person_id},
-                expires_at=now + LAST_REPORT_PERIOD,
+                text="Status: Data erased",
+                application_id=self.application_id,
             )
         erased = (
             "application_id",
@@ -250,10 +255,6 @@ class IntegrationOrder(Model):
         columns = dict.fromkeys(erased) | {"state": ERASED, "report_number": number, "updated_at": now}
         self.update_columns(**columns, erased_mac=erased_mac)
 
-    def reference(self, number: int) -> str:
-        """Return a report's reference, such as `3f09ac-2`."""
-        return f"{self.id.hex[-6:]}-{number}"
-
 
 add_index(
     "integration_orders_by_application",
@@ -261,38 +262,13 @@ add_index(
     where=IntegrationOrder.application_id.is_null(False),
     conflict=Conflict,
 )
-add_index(
-    "integration_orders_of",
-    *(IntegrationOrder.integration, IntegrationOrder.created_at, IntegrationOrder.id),
-)
-add_index(
-    "integration_orders_due",
-    *(IntegrationOrder.integration, IntegrationOrder.due_at),
-    where=IntegrationOrder.due_at.is_null(False),
-)
-add_index(
-    "integration_reports_due",
-    IntegrationOrder.report_due_at,
-    where=IntegrationOrder.report_due_at.is_null(False),
-)
-# For states.py.
-add_index(
-    "integration_orders_open",
-    IntegrationOrder.key,
-    where=IntegrationOrder.state.in_((INVITED, STARTED, ATTENTION)),
-)
-add_index(
-    "integration_orders_erased",
-    *(IntegrationOrder.integration, IntegrationOrder.erased_mac),
-    where=IntegrationOrder.erased_mac.is_null(False),
-)
 
 
 class IntegrationReport(Model):
-    """A note to be written to an application. `text` ends with `Ref` and the `reference`.
+    """A note to be written to an application: `text`, then `Ref` and the reference.
 
-    `is_unknown` is true from before a write until its outcome is known. `target` is {application_id, person_id} of the
-    last report about an erased candidate; it is tried until `expires_at`, and the row is then deleted.
+    `is_unknown` is true from before a write until its outcome is known. Only the last report about an erased candidate
+    has an `application_id`; it is tried for LAST_REPORT_PERIOD, and the row is then deleted.
     """
 
     personal_data = PersonalData("reports", None)
@@ -301,19 +277,22 @@ class IntegrationReport(Model):
     order = peewee.ForeignKeyField(IntegrationOrder, index=False)
     number = peewee.IntegerField()
     status = peewee.TextField()
-    reference = peewee.TextField()
     text = peewee.TextField()
-    target = peewee.JSONField(null=True)
+    application_id = peewee.TextField(null=True)
     state = peewee.TextField(default=QUEUED)
     attempts = peewee.IntegerField(default=0)
     is_unknown = peewee.BooleanField(default=False)
     due_at = TimestampField(default=clock.now)
     last_error = peewee.TextField(null=True)
     sent_at = TimestampField(null=True)
-    expires_at = TimestampField(null=True)
 
     class Meta:
         indexes = ((("order", "number"), True),)
+
+    @property
+    def reference(self) -> str:
+        """The order and the number, such as `3f09ac-2`."""
+        return f"{self.order_id.hex[-6:]}-{self.number}"
 
     @classmethod
     def personal_rows(cls, key: CandidateKey, session: Any) -> Query:
@@ -325,13 +304,6 @@ class IntegrationReport(Model):
         """Delete the candidate's reports."""
         orders = IntegrationOrder.personal_rows(key, session).select(IntegrationOrder.id)
         return cls.delete().where(cls.order.in_(orders)).execute()
-
-
-add_index(
-    "integration_reports_queued",
-    *(IntegrationReport.integration, IntegrationReport.due_at),
-    where=IntegrationReport.state == QUEUED,
-)
 
 
 class NotificationChannel(Model):
@@ -400,10 +372,3 @@ class Notification(Model):
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         return cls.delete().where(cls.key == key).execute()
-
-
-add_index(
-    "notifications_waiting",
-    *(Notification.channel, Notification.created_at, Notification.id),
-    where=Notification.sent_at.is_null(),
-)

@@ -27,7 +27,7 @@ from integrations.tables import (
 )
 from models import clock
 from models.task_failures import run_each
-from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY, retry_delay
+from rules.delivery.retries import MAX_RETRY_AFTER, retry_delay
 
 # One worker makes an integration's calls; it renews the claim before each order and report.
 CLAIM = timedelta(seconds=60)
@@ -158,7 +158,7 @@ def _attempt(integration: Integration, unit: Any, work: Callable[[], None]) -> N
         _give_up(unit, error.message)
     except TemporaryFailure as error:
         has_reached_limit = error.retry_after_seconds > 0 and not error.is_unknown
-        _hold(integration, error.retry_after_seconds or RECEIVER_DELAY.total_seconds())
+        integration.hold(error.retry_after_seconds)
         if not has_reached_limit:
             _postpone(unit, error.message, error.retry_after_seconds)
     except Exception as error:
@@ -174,14 +174,6 @@ def _stop(integration: Integration, unit: Any) -> None:
     Integration.update(stopped_reason=CREDENTIAL_REJECTED).where(is_same).execute()
     if isinstance(unit, IntegrationOrder):
         reading.need_person(unit, CREDENTIAL_REJECTED, due_at=unit.due_at)
-
-
-def _hold(integration: Integration, seconds: float) -> None:
-    """Make no calls for some seconds, or longer if the connection has said so."""
-    until = clock.now() + min(timedelta(seconds=seconds), MAX_RETRY_AFTER)
-    is_longer = Integration.held_until.is_null() | (Integration.held_until < until)
-    update = Integration.update(held_until=until)
-    update.where(Integration.id == integration.id, is_longer).execute()
 
 
 def _postpone(unit: Any, message: str, retry_after_seconds: float = 0) -> None:

@@ -873,7 +873,6 @@ CREATE TABLE integrations (
     former_secret_until {timestamp},
     active {boolean} NOT NULL,
     stopped_reason TEXT,
-    failing_since {timestamp},
     held_until {timestamp},
     claimed_until {timestamp},
     last_call_at {timestamp},
@@ -982,6 +981,8 @@ CREATE UNIQUE INDEX integration_orders_by_application
     ON integration_orders (integration_id, application_id, rule_id)
     WHERE application_id IS NOT NULL;
 CREATE INDEX integration_orders_of ON integration_orders (integration_id, created_at, id);
+-- For lists by state, and for the number of orders that need a person.
+CREATE INDEX integration_orders_in_state ON integration_orders (integration_id, state, created_at, id);
 CREATE INDEX integration_orders_due ON integration_orders (integration_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX integration_reports_due
     ON integration_orders (report_due_at)
@@ -998,16 +999,14 @@ CREATE TABLE integration_reports (
     order_id {uuid} NOT NULL REFERENCES integration_orders (id),
     number INTEGER NOT NULL,
     status TEXT NOT NULL,
-    reference TEXT NOT NULL,
     text TEXT NOT NULL,
-    target {json},
+    application_id TEXT,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     is_unknown {boolean} NOT NULL,
     due_at {timestamp} NOT NULL,
     last_error TEXT,
-    sent_at {timestamp},
-    expires_at {timestamp}
+    sent_at {timestamp}
 );
 CREATE UNIQUE INDEX integrationreport_order_id_number ON integration_reports (order_id, number);
 CREATE INDEX integration_reports_queued ON integration_reports (integration_id, due_at) WHERE state = 'queued';

@@ -288,7 +288,7 @@ def make_integration_rows(session: Session, word: str) -> dict[str, Any]:
     rule = make_rule(integration, session.assessment)
     problem = {"state": tables.ATTENTION, "reason": "already_assessed", "last_error": word}
     order = make_order(rule, key=session.key, person_id="4711", reported=word, **problem)
-    columns = {"number": 1, "status": "submitted", "reference": f"Ref {str(order.id)[-6:]}-1"}
+    columns = {"number": 1, "status": "submitted"}
     tables.IntegrationReport.create(
         integration=integration, order=order, text=word, last_error=word, **columns
     )

@@ -4,7 +4,6 @@ from typing import Any
 
 from rules.delivery.retries import WebhookResponse
 
-NAME = "Slack"
 HOSTS = ("hooks.slack.com",)
 # Slack's texts for URLs that will never work again.
 GONE_TEXTS = ("no_service", "channel_not_found", "channel_is_archived")

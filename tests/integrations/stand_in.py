@@ -40,6 +40,10 @@ class Request(NamedTuple):
         return dict(self.query)
 
     @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
     def media_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip()
 

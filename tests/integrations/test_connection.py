@@ -58,7 +58,7 @@ def test_a_call_has_our_headers_its_credential_and_its_body(api, server):
     assert first.headers["accept"] == "application/json; version=1"
     assert first.headers["authorization"] == f"Basic {base64.b64encode(b'key:').decode()}"
     assert (first.headers["content-type"], first.json) == ("application/json", {"limit": 1})
-    assert (second.params, second.body) == ({"ids": "1,2"}, b"a=b%26c")
+    assert (second.parameters, second.body) == ({"ids": "1,2"}, b"a=b%26c")
     assert second.headers["authorization"] == "Bearer token"
     assert second.headers["accept"] == "application/json"
 
@@ -83,7 +83,7 @@ def test_a_replaced_host_must_be_in_the_allowed_networks(server, integration):
 
 
 def test_redirects_are_not_followed(api, server):
-    server.answers[JOBS] = [(307, b"", {"Location": f"{server.origin}/elsewhere"})]
+    server.answers[JOBS] = [(307, "", {"Location": f"{server.origin}/elsewhere"})]
     assert fail(api, TemporaryFailure).status == 307
     assert [request.path for request in server.requests] == ["/job.list"]
 
@@ -124,8 +124,8 @@ def test_an_error_is_our_sentence_the_status_and_the_code(api, server, status, e
         ({"error": "invalid_client"}, "invalid_client"),
         ({"errors": {}}, None),
         (["invalid_input"], None),
-        (b"<html>", None),
-        (b"[" * 100_000, None),
+        ("<html>", None),
+        ("[" * 100_000, None),
     ],
 )
 def test_codes_are_found_in_strings_and_objects_but_texts_are_not_kept(api, server, body, code):
@@ -141,14 +141,14 @@ def test_success_false_in_a_200_is_a_failure(api, server):
     assert [count[1:] for count in counts()] == [(1, 1)]
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"results": [', b'"' + b"x" * connection.MAX_RESPONSE_BYTES])
+@pytest.mark.parametrize("body", ["<html>", '{"results": [', '"' + "x" * connection.MAX_RESPONSE_BYTES])
 def test_an_unreadable_or_large_response_has_an_unknown_outcome(api, server, body):
     server.answers[JOBS] = [(200, body)]
     assert fail(api, TemporaryFailure).is_unknown
 
 
 def test_a_response_without_a_body_is_a_success(api, server):
-    server.answers[JOBS] = [(204, b"")]
+    server.answers[JOBS] = [(204,)]
     assert api.call("POST", URL).data is None
 
 
@@ -199,6 +199,14 @@ def test_a_429_pauses_the_integration_with_or_without_retry_after(api, server, c
     clock.fixed = until
     api.call("POST", URL)
     assert [count[1:] for count in counts()] == [(2, 1)]
+
+
+def test_a_success_of_one_process_does_not_end_the_pause_of_another(api, server, clock):
+    failing = server.connect(Integration.get())
+    server.answers[JOBS] = [(429, {}, {"Retry-After": "120"}), {"success": True}]
+    fail(failing, TemporaryFailure)
+    api.call("POST", URL)
+    assert Integration.get().held_until == clock.now() + timedelta(seconds=120)
 
 
 @pytest.mark.parametrize("has_reset", [False, True])

@@ -215,8 +215,8 @@ def read(api, server, **candidate):
 def test_an_application_is_read_with_its_candidate(api, server):
     found = read(api, server, email_addresses=[{"value": "ada@example.com", "type": "personal"}])
     assert found == APPLICATION._replace(name="Ada Lovelace", email="ada@example.com")
-    assert server.sent(APPLICATIONS)[0].params == {"ids": "265277", "per_page": "500"}
-    assert server.sent(CANDIDATES)[0].params == {"ids": "15803", "per_page": "500"}
+    assert server.sent(APPLICATIONS)[0].parameters == {"ids": "265277", "per_page": "500"}
+    assert server.sent(CANDIDATES)[0].parameters == {"ids": "15803", "per_page": "500"}
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_pages_follow_the_link_headers_cursor_alone(api, server):
         (200, [{"id": 3, "name": "Designer"}, {"name": "no id"}], {"Link": ""}),
     ]
     assert greenhouse.jobs(api) == [Job("1", "Engineer"), Job("2", "2"), Job("3", "Designer")]
-    first, *others = [request.params for request in server.sent(JOBS)]
+    first, *others = [request.parameters for request in server.sent(JOBS)]
     assert (first, others) == ({"status": "open", "per_page": "500"}, [{"cursor": "a="}, {"cursor": "b"}])
 
 
@@ -310,14 +310,14 @@ def test_stages_belong_to_open_jobs(api, server):
     assert greenhouse.stages(api, None) == expected
     server.answers[STAGES] = [[{"id": 1, "name": "Take-home"}]]
     assert greenhouse.stages(api, "8345") == expected[:1]
-    assert [request.params.get("job_ids") for request in server.sent(STAGES)] == [None, "8345"]
+    assert [request.parameters.get("job_ids") for request in server.sent(STAGES)] == [None, "8345"]
 
 
 def test_active_applications_in_a_stage_are_listed(api, server):
     others = [ROW | {"id": 1, "job_interview_stage_id": 1}, ROW | {"id": 2, "status": "rejected"}]
     server.answers[APPLICATIONS] = [[ROW, *others]]
     assert greenhouse.in_stage(api, "7332", "8345") == greenhouse.in_stage(api, "7332", None) == [APPLICATION]
-    first, second = [request.params for request in server.sent(APPLICATIONS)]
+    first, second = [request.parameters for request in server.sent(APPLICATIONS)]
     assert (first["status"], first["job_ids"], "job_ids" in second) == ("in_process", "8345", False)
 
 
@@ -351,7 +351,7 @@ def test_a_note_is_plain_text_with_the_configured_author_and_visibility(connect,
 def test_a_note_is_found_by_its_reference_as_text_or_html(api, server, body, expected):
     server.answers[NOTES] = [[{"id": 1, "body": "Called Ada."}, {"id": 2, "body": body}]]
     assert greenhouse.find_note(api, APPLICATION, "Ref 3f09ac-2") is expected
-    assert server.sent(NOTES)[0].params["candidate_ids"] == "15803"
+    assert server.sent(NOTES)[0].parameters["candidate_ids"] == "15803"
 
 
 @pytest.mark.parametrize("status", [403, 404])

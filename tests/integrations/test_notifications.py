@@ -50,10 +50,6 @@ def texts(slack):
     return [json.loads(message.body)["text"] for message in slack.messages]
 
 
-def complete(assessment, name="Alice"):
-    return make_closed_session(assessment)
-
-
 def test_a_channel_is_created_changed_and_deleted(reviewer, assessment):
     channel = create(reviewer, assessmentIds=[str(assessment.id)])
     assert (channel["kind"], channel["urlEnd"], channel["events"]) == (
@@ -102,7 +98,7 @@ def test_another_organizations_assessment_is_rejected(reviewer, neighbour, app):
 
 def test_a_submission_is_sent_with_one_button(reviewer, assessment, slack, deliver):
     create(reviewer)
-    session = complete(assessment)
+    session = make_closed_session(assessment)
     deliver()
     (message,) = slack.messages
     assert message.path == "/services/T000/B000/abcdWXYZ"
@@ -125,10 +121,10 @@ def test_a_submission_is_sent_with_one_button(reviewer, assessment, slack, deliv
 def test_events_before_the_channel_and_of_other_assessments_are_not_sent(
     reviewer, organization, assessment, slack, deliver
 ):
-    complete(assessment)
+    make_closed_session(assessment)
     publish_new()
     create(reviewer, assessmentIds=[str(make_assessment(organization).id)])
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     assert slack.messages == []
 
@@ -139,7 +135,7 @@ def test_names_are_sent_on_request_but_never_in_blind_assessments(
     create(reviewer, includeNames=True)
     for is_blind in (False, True):
         assessment = make_assessment(organization, blind=is_blind)
-        session = complete(assessment)
+        session = make_closed_session(assessment)
         deliver()
         clock.fixed += timedelta(minutes=2)
         name = session.key.candidate_name
@@ -149,7 +145,7 @@ def test_names_are_sent_on_request_but_never_in_blind_assessments(
 
 def test_text_cannot_mention_anybody(reviewer, organization, slack, deliver):
     create(reviewer)
-    complete(make_assessment(organization, title="<!channel> & <@U1>"))
+    make_closed_session(make_assessment(organization, title="<!channel> & <@U1>"))
     deliver()
     assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in texts(slack)[0]
     assert b"<!" not in slack.messages[0].body
@@ -158,10 +154,10 @@ def test_text_cannot_mention_anybody(reviewer, organization, slack, deliver):
 
 def test_events_within_a_minute_are_one_message_with_ten_links(reviewer, assessment, slack, deliver, clock):
     create(reviewer)
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     for _ in range(12):
-        complete(assessment)
+        make_closed_session(assessment)
     deliver()
     assert len(slack.messages) == 1
     clock.fixed += timedelta(seconds=60)
@@ -173,7 +169,7 @@ def test_events_within_a_minute_are_one_message_with_ten_links(reviewer, assessm
 def test_above_twenty_messages_an_hour_they_are_sent_hourly(reviewer, assessment, slack, deliver, clock):
     create(reviewer)
     for _ in range(30):
-        complete(assessment)
+        make_closed_session(assessment)
         deliver()
         clock.fixed += timedelta(seconds=61)
     assert len(slack.messages) == 20
@@ -185,7 +181,7 @@ def test_above_twenty_messages_an_hour_they_are_sent_hourly(reviewer, assessment
 def test_a_failed_message_is_sent_again(reviewer, assessment, slack, deliver, clock):
     create(reviewer)
     slack.responses = [(429, {"Retry-After": "120"}, b""), (500, {}, b"rollup_error")]
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     clock.fixed += timedelta(seconds=119)
     deliver()
@@ -206,12 +202,12 @@ def test_a_failed_message_is_sent_again(reviewer, assessment, slack, deliver, cl
 def test_a_channel_that_is_gone_is_disabled(reviewer, assessment, slack, deliver, status, text):
     create(reviewer)
     slack.responses = [(status, {}, text)]
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     (channel,) = body_of(reviewer.get(CHANNELS))["channels"]
     assert (channel["enabled"], channel["disabledReason"]) == (False, "gone")
     assert channel["lastError"] == f"The receiver responded with {status}."
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     assert len(slack.messages) == 1
 
@@ -219,7 +215,7 @@ def test_a_channel_that_is_gone_is_disabled(reviewer, assessment, slack, deliver
 def test_a_rejected_message_is_dropped(reviewer, assessment, slack, deliver, clock):
     create(reviewer)
     slack.responses = [(400, {}, b"invalid_payload")]
-    complete(assessment)
+    make_closed_session(assessment)
     deliver()
     clock.fixed += timedelta(days=1)
     deliver()
@@ -228,13 +224,34 @@ def test_a_rejected_message_is_dropped(reviewer, assessment, slack, deliver, clo
 
 def test_two_workers_send_a_message_once(reviewer, assessment, slack, deliver):
     create(reviewer)
-    complete(assessment)
+    make_closed_session(assessment)
     publish_new()
     notifications.collect()
     (channel,) = NotificationChannel.select()
     channel.update_columns(claimed_until=notifications.clock.now() + timedelta(seconds=30))
     deliver()
     assert slack.messages == []
+
+
+def test_a_worker_that_loaded_the_channel_before_another_sent_waits(
+    app, reviewer, assessment, slack, deliver, monkeypatch
+):
+    create(reviewer)
+    make_closed_session(assessment)
+    publish_new()
+    notifications.collect()
+    loaded = []
+    with monkeypatch.context() as other:
+        other.setattr(notifications, "run_each", lambda name, *work: loaded.append(work))
+        notifications.send_due(app.config)
+    ((channels, send),) = loaded
+    late = list(channels)
+    deliver()
+    make_closed_session(assessment)
+    publish_new()
+    notifications.collect()
+    assert [send(channel) for channel in late] == [0]
+    assert len(slack.messages) == 1
 
 
 def test_failed_emails_and_expired_sessions_are_sent(reviewer, organization, slack, deliver, clock):
@@ -270,7 +287,7 @@ def test_an_order_that_needs_a_person_links_to_its_page(reviewer, slack, deliver
 
 def test_a_session_is_reported_as_scored_once(reviewer, assessment, slack, deliver, clock):
     create(reviewer, events=["scored"])
-    session = complete(assessment)
+    session = make_closed_session(assessment)
     for decision in ("advanced", "rejected"):
         path = f"/v1/candidates/{session.key_id}/decision"
         body_of(reviewer.put(path, {"decision": decision}))
@@ -281,7 +298,7 @@ def test_a_session_is_reported_as_scored_once(reviewer, assessment, slack, deliv
 
 def test_an_erased_candidates_notifications_are_deleted(reviewer, assessment, slack, deliver):
     create(reviewer)
-    session = complete(assessment)
+    session = make_closed_session(assessment)
     publish_new()
     notifications.collect()
     privacy.erase(session.key)

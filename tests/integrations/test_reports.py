@@ -340,7 +340,7 @@ def test_an_erasure_writes_one_last_note_and_deletes_its_row(system, submitted, 
     report()
     privacy.erase(CandidateKey.get_by_id(submitted.key_id))
     (last,) = IntegrationReport.select()
-    assert (last.target["application_id"], last.number) == ("1", 2)
+    assert (last.application_id, last.number) == ("1", 2)
     report()
     assert system.notes_of()[1:] == [f"Status: Data erased\nRef {submitted.id.hex[-6:]}-2"]
     assert IntegrationReport.select().count() == 0

@@ -39,12 +39,10 @@ def test_a_value_is_only_valid_in_its_row(integration, organization):
 
 
 def test_a_new_credential_resumes_calls(integration, clock):
-    integration.update_columns(
-        stopped_reason="credential_rejected", held_until=clock.now(), failing_since=clock.now()
-    )
+    integration.update_columns(stopped_reason="credential_rejected", held_until=clock.now())
     secrets.store_credential(integration, {"clientSecret": "another-one"})
     stored = Integration.get()
-    assert (stored.stopped_reason, stored.held_until, stored.failing_since) == (None, None, None)
+    assert (stored.stopped_reason, stored.held_until) == (None, None)
     assert stored.credential_end == "-one"
 
 
