@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from integrations import secrets
-from integrations.tables import Integration, NotificationChannel
+from integrations.tables import Integration, IntegrationOrder, NotificationChannel
 from models.base import db, tables
 from ops.commands import Group
 
@@ -39,6 +39,11 @@ def reencrypt() -> None:
                 except secrets.Undecryptable:
                     failed.append(f"{row.name} ({row.id})")
     click.echo(f"Encrypted with the first key: {count} integrations and chat channels.")
+    macs: Any = IntegrationOrder.select(IntegrationOrder.erased_mac).where(
+        IntegrationOrder.erased_mac.is_null(False)
+    )
+    if former := {mac.partition(":")[0] for (mac,) in macs.tuples() if not secrets.is_current(mac)}:
+        click.echo(f"Keep these keys to recognize erased applications: {', '.join(sorted(former))}.")
     if failed:
         remedy = "Add its former key to INTEGRATION_KEYS, or replace it."
         raise click.ClickException(f"Cannot decrypt {', '.join(failed)}. {remedy}")

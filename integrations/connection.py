@@ -32,6 +32,8 @@ TOTAL_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 1024 * 1024
 # A call that would have to wait longer fails.
 MAX_WAIT_SECONDS = 5.0
+# For all calls of a request, or for an order or report, such as the pages of a list.
+MAX_SECONDS = 60.0
 NO_KEY_DELAY_SECONDS = 300
 FINAL = (400, 404, 409, 422)
 # The request was not sent.
@@ -79,7 +81,7 @@ def connect(integration: Integration) -> "Connection":
 
 
 class Connection:
-    """An adapter's access to a system.
+    """An adapter's access to a system for MAX_SECONDS.
 
     settings -- the adapter's SETTINGS
     token -- a dictionary that the process keeps until the credential is replaced, for access tokens
@@ -96,6 +98,7 @@ class Connection:
         limit = self._adapter.LIMIT
         self._seconds_per_call = limit.seconds / limit.requests
         self.settings, self.token = integration.settings, state.token
+        self._end = time.monotonic() + MAX_SECONDS
 
     @cached_property
     def credential(self) -> dict[str, str]:
@@ -142,17 +145,25 @@ class Connection:
             all_headers["Authorization"] = f"Bearer {bearer}"
         self._check_hold()
         release_connection()
+        # A slow system must not block all of a web process's threads.
+        if not self._state.lock.acquire(timeout=MAX_WAIT_SECONDS):
+            message = f"Other calls to {self._adapter.NAME} are in progress. Try again."
+            raise TemporaryFailure(message, is_unknown=False)
         try:
-            with self._state.lock:
-                self._wait()
-                reply = self._send(method, target, all_headers | dict(headers or {}), body)
+            self._wait()
+            reply = self._send(method, target, all_headers | dict(headers or {}), body)
         except CallFailed as failure:
             self._record(failure)
             raise
+        finally:
+            self._state.lock.release()
         self._record()
         return reply
 
     def _check_hold(self) -> None:
+        if time.monotonic() > self._end:
+            message = f"{self._adapter.NAME} needed more than {MAX_SECONDS:.0f} seconds for all calls."
+            raise TemporaryFailure(message, is_unknown=False)
         seconds = self._held_seconds()
         if seconds > MAX_WAIT_SECONDS:
             message = f"Calls to {self._adapter.NAME} are paused for another {seconds:.0f} seconds."
@@ -192,7 +203,8 @@ class Connection:
             seconds = (_integer(headers.get("X-RateLimit-Reset")) or 0) - clock.now().timestamp()
             self._integration.hold(seconds if seconds > 0 else self._adapter.LIMIT.seconds)
         elif remaining is not None and remaining < fifth:
-            self._state.next_at += self._seconds_per_call * (fifth / remaining - 1)
+            seconds = self._seconds_per_call * (fifth / remaining - 1)
+            self._state.next_at += min(seconds, MAX_WAIT_SECONDS)
 
     def _check(self, response: http.Response) -> Reply:
         """Return a successful response's content. Raises CallFailed."""

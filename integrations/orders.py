@@ -81,13 +81,14 @@ def add(
     may_email: bool = True,
 ) -> None:
     """Insert or reopen an order in the caller's transaction, unless the application was erased."""
-    macs = secrets.application_macs(integration.id, application_id)
-    if IntegrationOrder.of(integration).where(IntegrationOrder.erased_mac.in_(macs)).exists():
-        return
     ids = {"integration": integration, "rule": rule, "application_id": application_id}
     start = {} if may_email else {"state": ATTENTION, "reason": MAY_NOT_EMAIL, "due_at": None}
     insert = IntegrationOrder.insert(**ids, person_id=person_id, **start).on_conflict_ignore()
     if order := next(iter(insert.returning(IntegrationOrder).execute()), None):
+        # Only now: the insertion waits for an erasure that is removing the application's id.
+        if was_erased(integration, application_id):
+            order.delete_instance()
+            return
         order.integration, order.rule = integration, rule
         order.publish("order.created")
         if order.state == ATTENTION:
@@ -102,6 +103,12 @@ def add(
         IntegrationOrder.rule == rule,
         is_reopenable,
     ).execute()
+
+
+def was_erased(integration: Integration, application_id: str | None) -> bool:
+    """Return whether an erasure has removed the application's id."""
+    macs = secrets.application_macs(integration.id, application_id) if application_id else ()
+    return IntegrationOrder.of(integration).where(IntegrationOrder.erased_mac.in_(macs)).exists()
 
 
 def create(

@@ -55,6 +55,9 @@ def _lock_unchanged(order: IntegrationOrder) -> IntegrationOrder | None:
 
 def _decide(order: IntegrationOrder, integration: Integration, application: Application | None) -> None:
     rule = None
+    if orders.was_erased(integration, order.application_id):
+        order.erase(reports=False)
+        return
     if application is not None and application.is_active:
         rule = rules.find(integration, application.stage_id, (application.job_id,))
     if application is None or rule is None or rule.id != order.rule_id:
@@ -113,6 +116,9 @@ def _invite(
     same_address = (CandidateKey.address == address.casefold()) & (CandidateKey.assessment == assessment_id)
     # Locked against erasures, which erase the orders of the key.
     earlier = list(for_update(CandidateKey.select().where(same_address), "FOR SHARE"))
+    if orders.was_erased(integration, application.id):  # while the keys were locked
+        order.erase(reports=False)
+        return
     finished = None
     if not any(key.revoked_at is None and key.status in ("pending", "active") for key in earlier):
         finished = max(filter(_has_finished, earlier), key=attrgetter("id"), default=None)

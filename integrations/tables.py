@@ -14,6 +14,7 @@ from integrations.errors import DuplicateRule, NoIntegrationKeys
 from models.assessments import Assessment
 from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
 from models.feed import FeedEvent
+from models.idempotency import IdempotentRequest
 from models.keys import CandidateKey
 from models.orgs import ApiToken, Organization
 from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY
@@ -254,6 +255,8 @@ class IntegrationOrder(Model):
         )
         columns = dict.fromkeys(erased) | {"state": ERASED, "report_number": number, "updated_at": now}
         self.update_columns(**columns, erased_mac=erased_mac)
+        # Responses of catch-ups and retries.
+        IdempotentRequest.erase_field(self.integration.organization_id, self.id, "applicationId")
 
 
 add_index(

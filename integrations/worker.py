@@ -110,8 +110,8 @@ def _serve(integration: Integration) -> int:
     adapter = adapters()[integration.system]
     claim = _Claim(integration)
     end = time.monotonic() + MAX_SERVE_SECONDS
-    api = connect(integration)
-    while claim.renew() and _work(claim, adapter, api) and time.monotonic() < end:
+    # Connected again each time: the credential can have been replaced.
+    while claim.renew() and _work(claim, adapter, connect(claim.integration)) and time.monotonic() < end:
         pass
     claim.release()
     return 1

@@ -118,12 +118,23 @@ class IdempotentRequest(Model):
     @classmethod
     def erase_user(cls, organization_id: Any, user_id: Any) -> None:
         """Remove a deleted user's email from the responses."""
-        tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
-        for row in cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(user_id))):
+        for row in cls._mentioning(organization_id, user_id):
             answer = json.loads(str(row.answer))
             person = answer.get("person")
             if isinstance(person, dict) and person.get("id") == str(user_id):
                 row.update_columns(answer=json.dumps(answer | {"person": person | {"email": None}}))
+
+    @classmethod
+    def erase_field(cls, organization_id: Any, row_id: Any, name: str) -> None:
+        """Set a field of the row with this id to null in the responses."""
+        for row in cls._mentioning(organization_id, row_id):
+            answer = _without_field(json.loads(str(row.answer)), str(row_id), name)
+            row.update_columns(answer=json.dumps(answer))
+
+    @classmethod
+    def _mentioning(cls, organization_id: Any, row_id: Any) -> Query:
+        tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
+        return cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(row_id)))
 
 
 def _ids(key: CandidateKey, session: Any) -> list[str]:
@@ -161,6 +172,15 @@ def _anonymize(node: Any, key: CandidateKey, session: Any, is_about_candidate: b
         return {name: _empty(value) for name, value in node.items()} | non_personal
     cleaned = {name: _anonymize(child, key, session, is_about_candidate) for name, child in node.items()}
     return cleaned | non_personal if is_about_candidate else cleaned
+
+
+def _without_field(node: Any, row_id: str, name: str) -> Any:
+    if isinstance(node, list):
+        return [_without_field(child, row_id, name) for child in node]
+    if not isinstance(node, dict):
+        return node
+    cleaned = {key: _without_field(child, row_id, name) for key, child in node.items()}
+    return cleaned | {name: None} if node.get("id") == row_id else cleaned
 
 
 def _empty(value: Any) -> Any:

@@ -46,7 +46,7 @@ STEPS = (
 
 API = "https://api.ashbyhq.com/"
 HEADERS = {"Accept": "application/json; version=1"}
-MAX_PAGES = 200
+MAX_ROWS = 100_000
 
 
 def verify(headers: Mapping[str, str], body: bytes, secrets: list[str]) -> bool:
@@ -185,15 +185,17 @@ def _info(api: Any, method: str, row_id: str, *parameters: str) -> dict[str, Any
 def _list(api: Any, method: str, **parameters: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all pages."""
     cursor: dict[str, Any] = {}
-    for _ in range(MAX_PAGES):
+    count = 0
+    while count < MAX_ROWS:
         data = _call(api, method, parameters | cursor)
         if not isinstance(data.get("results"), list):
             raise TemporaryFailure("Ashby's response is not a list.")
+        count += len(data["results"])
         yield from map(as_dict, data["results"])
         cursor = {"cursor": data.get("nextCursor")}
         if not data.get("moreDataAvailable") or not cursor["cursor"]:
             return
-    raise Rejected(f"Ashby's list has more than {MAX_PAGES} pages.")
+    raise Rejected(f"Ashby's list has more than {MAX_ROWS} rows.")
 
 
 def _call(api: Any, method: str, body: dict[str, Any]) -> dict[str, Any]:

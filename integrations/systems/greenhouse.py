@@ -68,7 +68,7 @@ TOKEN_MARGIN_SECONDS = 60
 # If the response does not say it.
 TOKEN_SECONDS = 3600
 PAGE_SIZE = 500
-MAX_PAGES = 200
+MAX_ROWS = 100_000
 NEXT_LINK = re.compile(r'<([^<>]*)>\s*;[^<]*?\brel="?next\b')
 
 
@@ -102,12 +102,12 @@ def parse(body: bytes) -> Hint | None:
 
 def read_application(api: Any, application_id: str) -> Application | None:
     try:
-        rows = list(_list(api, "/applications", ids=application_id))
+        rows = map(_application, _list(api, "/applications", ids=application_id))
+        application = next((each for each in rows if each and each.id == application_id), None)
     except Rejected as error:
         if error.status == 404:
             return None
         raise
-    application = next((each for each in map(_application, rows) if each and each.id == application_id), None)
     if application is None:
         return None
     candidates = _list(api, "/candidates", ids=application.person_id)
@@ -191,10 +191,12 @@ def _number(value: str) -> int | str:
 def _list(api: Any, path: str, **filters: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all pages."""
     params: dict[str, Any] = filters | {"per_page": PAGE_SIZE}
-    for _ in range(MAX_PAGES):
+    count = 0
+    while count < MAX_ROWS:
         reply = _call(api, "GET", path, params=params)
         if not isinstance(reply.data, list):
             raise TemporaryFailure("Greenhouse's response is not a list.", reply.status)
+        count += len(reply.data)
         yield from map(as_dict, reply.data)
         link = NEXT_LINK.search(", ".join(reply.headers.get_all("Link") or ()))
         cursor = parse_qs(urlsplit(link[1]).query).get("cursor") if link else None
@@ -202,7 +204,7 @@ def _list(api: Any, path: str, **filters: str) -> Iterator[dict[str, Any]]:
             return
         # The cursor must be the only parameter.
         params = {"cursor": cursor[0]}
-    raise Rejected(f"Greenhouse's list has more than {MAX_PAGES} pages.")
+    raise Rejected(f"Greenhouse's list has more than {MAX_ROWS} rows.")
 
 
 def _call(api: Any, method: str, path: str, **arguments: Any) -> Any:
@@ -248,5 +250,5 @@ def _expiry(answer: dict[str, Any]) -> float:
             return float(str(at))
         at = datetime.fromisoformat(at)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return time.time() + TOKEN_SECONDS

@@ -77,7 +77,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))
     try:
         time = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta(0)
     time = time if time.tzinfo else time.replace(tzinfo=UTC)
     return min(max(time - now, timedelta(0)), MAX_RETRY_AFTER)

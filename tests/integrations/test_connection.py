@@ -234,6 +234,40 @@ def test_calls_stay_below_the_limit_and_slow_down_before_the_systems_own(server,
     assert durations[1] >= 0.4
 
 
+def test_a_system_cannot_make_calls_wait_forever(server, integration, monkeypatch):
+    monkeypatch.setattr(connection, "MAX_WAIT_SECONDS", 0.2)
+    server.answers[JOBS] = [(200, {}, {"X-RateLimit-Limit": "9" * 12, "X-RateLimit-Remaining": "1"})]
+    api = server.connect(integration)
+    start = time.monotonic()
+    for _ in range(2):
+        api.call("POST", URL)
+    assert 0.2 <= time.monotonic() - start < 2
+
+
+def test_a_slow_call_does_not_block_others_for_long(integration, monkeypatch):
+    monkeypatch.setattr(connection, "MAX_WAIT_SECONDS", 0.1)
+    failures = []
+
+    def respond(peer):
+        peer.recv(65536)
+        failures.append(fail(second, TemporaryFailure))
+
+    with raw_server(respond) as port:
+        hosts = {"api.ashbyhq.com": f"http://127.0.0.1:{port}"}
+        settings = {"INTEGRATION_HOSTS": hosts, "WEBHOOK_ALLOWED_NETWORKS": LOOPBACK}
+        first, second = (Connection(integration, settings) for _ in range(2))
+        fail(first, TemporaryFailure)
+    assert [failure.message for failure in failures] == ["Other calls to Ashby are in progress. Try again."]
+
+
+def test_all_calls_of_a_connection_have_a_deadline(api, server, monkeypatch):
+    server.answers[JOBS] = [{"success": True, "results": [], "moreDataAvailable": True, "nextCursor": "a"}]
+    monkeypatch.setattr(connection, "MAX_SECONDS", 0.2)
+    with pytest.raises(TemporaryFailure, match="for all calls"):
+        ashby.jobs(server.connect(Integration.get()))
+    assert server.requests
+
+
 def test_the_token_is_kept_until_the_credential_is_replaced(server, integration):
     server.connect(integration).token["access_token"] = "a"
     assert server.connect(Integration.get()).token == {"access_token": "a"}

@@ -15,6 +15,7 @@ from integrations.adapter import (
     Hint,
     Job,
     RateLimit,
+    Rejected,
     Stage,
     TemporaryFailure,
 )
@@ -147,6 +148,7 @@ def test_pings_and_other_bodies_need_no_action(body):
         {"expires_at": (datetime.now(UTC) + timedelta(hours=1)).replace(tzinfo=None).isoformat()},
         {"expires_at": time.time() + 3600},
         {"expires_at": "soon"},
+        {"expires_in": 10**400},
         {},
     ],
 )
@@ -319,6 +321,22 @@ def test_active_applications_in_a_stage_are_listed(api, server):
     assert greenhouse.in_stage(api, "7332", "8345") == greenhouse.in_stage(api, "7332", None) == [APPLICATION]
     first, second = [request.parameters for request in server.sent(APPLICATIONS)]
     assert (first["status"], first["job_ids"], "job_ids" in second) == ("in_process", "8345", False)
+
+
+def test_an_endless_list_is_read_only_until_the_application(api, server):
+    endless = {"Link": '<https://example.com/applications?cursor=a>; rel="next"'}
+    server.answers |= {APPLICATIONS: [(200, [{"id": 1}, ROW], endless)], CANDIDATES: [(200, [ADA], endless)]}
+    assert greenhouse.read_application(api, "265277").name == "Ada Lovelace"
+    assert len(server.requests) == 3  # with the token
+
+
+def test_an_endless_list_of_jobs_is_an_error(api, server, monkeypatch):
+    monkeypatch.setattr(greenhouse, "MAX_ROWS", 3)
+    endless = {"Link": '<https://example.com/jobs?cursor=a>; rel="next"'}
+    server.answers[JOBS] = [(200, [{"id": 1}, {"id": 2}], endless)]
+    with pytest.raises(Rejected, match="more than 3 rows"):
+        greenhouse.jobs(api)
+    assert len(server.sent(JOBS)) == 2
 
 
 # Notes

@@ -16,7 +16,7 @@ from app import create_app
 from integrations import orders, worker
 from integrations.systems import adapters
 from integrations.tables import IntegrationOrder, IntegrationReport
-from models import CandidateKey, Delivery, FeedEvent, Session, sessions
+from models import CandidateKey, Delivery, FeedEvent, Session, privacy, sessions
 from tests.conftest import INTEGRATION_KEYS, LEDGER_KEYS, WORKER
 from tests.integrations import made_up
 
@@ -170,3 +170,39 @@ def test_two_webhooks_at_the_same_time_are_one_order(integration):
         thread.join()
     assert IntegrationOrder.select().count() == 1
     assert FeedEvent.select().where(FeedEvent.type == "order.created").count() == 1
+
+
+def test_a_webhook_during_an_erasure_invites_nobody(integration):
+    hint = integration.system_in_memory.add()
+    orders.receive(integration, hint)
+    work()
+    with models.db.atomic():
+        privacy.erase(CandidateKey.get())
+        thread = threading.Thread(target=lambda: (orders.receive(integration, hint), models.db.close()))
+        thread.start()
+        thread.join(0.5)  # it waits for the erasure
+    thread.join()
+    work()
+    assert [(order.state, order.application_id) for order in IntegrationOrder.select()] == [("erased", None)]
+    assert CandidateKey.select().count() == 1
+
+
+def test_another_rules_order_that_is_read_during_an_erasure_invites_nobody(integration):
+    system = integration.system_in_memory
+    orders.receive(integration, system.add())
+    work()
+    made_up.make_rule(integration, integration.own_rule.assessment, "s2")
+
+    def receive_and_read():
+        orders.receive(integration, system.add(stage_id="s2"))
+        work()
+        models.db.close()
+
+    with models.db.atomic():
+        privacy.erase(CandidateKey.get())
+        thread = threading.Thread(target=receive_and_read)
+        thread.start()
+        thread.join(0.5)  # it waits for the erasure
+    thread.join()
+    assert {(order.state, order.application_id) for order in IntegrationOrder.select()} == {("erased", None)}
+    assert CandidateKey.select().count() == 1

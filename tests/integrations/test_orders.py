@@ -348,6 +348,21 @@ def test_a_credential_replaced_during_the_call_does_not_stop(system, receive, wo
     assert Integration.get_by_id(integration.id).stopped_reason is None
 
 
+def test_the_next_order_is_read_with_a_replaced_credential(system, receive, work, integration, monkeypatch):
+    used = []
+
+    def connect(row):
+        used.append(row.credential)
+        return system
+
+    monkeypatch.setattr(worker, "connect", connect)
+    for number in ("1", "2"):
+        receive(system.add(number))
+    system.before_read = lambda: integration.update_columns(credential="test:new")
+    work()
+    assert used[1] == "test:new"
+
+
 def test_a_paused_or_deleted_integration_makes_no_calls(system, receive, work, integration, clock):
     receive(system.add())
     for column, value in (("active", False), ("deleted_at", clock.fixed)):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import factories
 import pytest
@@ -12,7 +13,7 @@ from integrations import secrets
 from integrations.adapter import CredentialRejected, TemporaryFailure
 from integrations.systems import adapters
 from integrations.tables import ATTENTION, Integration, IntegrationCalls, IntegrationOrder
-from models import AuditEntry, IdempotentRequest, db, new_id
+from models import AuditEntry, IdempotentRequest, db, new_id, privacy
 
 PATH = "/v1/integrations"
 NEW = {"system": "example", "name": "Hiring", "credential": {"apiKey": "secret-9f3a"}}
@@ -295,6 +296,22 @@ def test_orders_show_candidate_session_and_what_to_do(reviewer, path, rule, key,
     for filters in ({"state": "received"}, {"ruleId": str(rule.id)}):
         found = body_of(reviewer.get(f"{path}/orders", **filters))["orders"]
         assert [order["id"] for order in found] == [str(received.id)]
+
+
+def test_stored_responses_do_not_keep_an_erased_application(reviewer, path, rule, key):
+    body = {"applicationIds": ["265277", "265278"]}
+    send_again = partial(
+        reviewer.request,
+        "POST",
+        f"{path}/rules/{rule.id}/catch-up",
+        json=body,
+        headers={"Idempotency-Key": "a"},
+    )
+    first, second = send_again().json["orders"]
+    IntegrationOrder.get_by_id(first["id"]).update_columns(key=key)
+    privacy.erase(key)
+    assert not IdempotentRequest.select().where(IdempotentRequest.answer.contains("265277")).exists()
+    assert send_again().json["orders"] == [first | {"applicationId": None}, second]
 
 
 # Webhooks

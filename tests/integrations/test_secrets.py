@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import factories
 import pytest
 from conftest import INTEGRATION_KEYS
 
@@ -109,6 +110,15 @@ def test_reencrypt_uses_the_first_key(flask, integration, organization):
     assert secrets.read_credential(stored) == CREDENTIAL
     assert secrets.signing_secrets(stored) == [second, *first]
     assert secrets.decrypt(channel.id, channel.url) == "https://hooks.slack.com/services/T1"
+
+
+def test_reencrypt_names_the_keys_that_recognize_erased_applications(flask, integration, assessment):
+    factories.make_order(factories.make_rule(integration, assessment)).erase(reports=False)
+    assert "Keep" not in flask("integrations", "reencrypt")
+    secrets.use(parse_keys(f"new:{'n' * 32}") | parse_keys(INTEGRATION_KEYS))
+    assert flask("integrations", "reencrypt").endswith(
+        "Keep these keys to recognize erased applications: test.\n"
+    )
 
 
 def test_reencrypt_names_what_it_cannot_decrypt(flask, integration):

@@ -48,7 +48,7 @@ def test_only_2xx_is_a_success_and_only_410_is_gone(status):
     [
         ("120", 120), (" 120 ", 120), ("0", 0), ("99999999999999999999", 86400), ("-5", 0), ("soon", 0),
         ("Wed, 01 Apr 2026 09:10:00 GMT", 600), ("Wed, 01 Apr 2026 08:00:00 GMT", 0), ("\u0661", 0), ("", 0),
-        ("Fri, 01 Apr 2050 08:00:00 GMT", 86400), (None, 0),
+        ("Fri, 01 Apr 2050 08:00:00 GMT", 86400), (None, 0), (f"Fri, 01 Apr {'9' * 20} 08:00:00 GMT", 0),
     ],
 )  # fmt: skip
 def test_retry_after_is_in_seconds_or_a_date_and_at_most_a_day(retry_after, seconds):
