@@ -68,6 +68,8 @@ TOKEN_MARGIN_SECONDS = 60
 # If the response does not say it.
 TOKEN_SECONDS = 3600
 PAGE_SIZE = 500
+# In one request.
+MAX_CANDIDATES = 100
 MAX_ROWS = 100_000
 NEXT_LINK = re.compile(r'<([^<>]*)>\s*;[^<]*?\brel="?next\b')
 
@@ -108,16 +110,7 @@ def read_application(api: Any, application_id: str) -> Application | None:
         if error.status == 404:
             return None
         raise
-    if application is None:
-        return None
-    candidates = _list(api, "/candidates", ids=application.person_id)
-    candidate = next((row for row in candidates if read_id(row.get("id")) == application.person_id), {})
-    names = (read_name(candidate.get("first_name")), read_name(candidate.get("last_name")))
-    return application._replace(
-        name=" ".join(filter(None, names)) or None,
-        email=_address(candidate),
-        may_email=candidate.get("can_email") is not False,
-    )
+    return None if application is None else _with_candidates(api, [application])[0]
 
 
 def jobs(api: Any) -> list[Job]:
@@ -139,7 +132,29 @@ def stages(api: Any, job_id: str | None) -> list[Stage]:
 def in_stage(api: Any, stage_id: str, job_id: str | None) -> list[Application]:
     filters = {"job_ids": job_id} if job_id else {}
     rows = map(_application, _list(api, "/applications", status="in_process", **filters))
-    return [row for row in rows if row and row.is_active and row.stage_id == stage_id]
+    found = [row for row in rows if row and row.is_active and row.stage_id == stage_id]
+    batches = (found[start : start + MAX_CANDIDATES] for start in range(0, len(found), MAX_CANDIDATES))
+    return [row for batch in batches for row in _with_candidates(api, batch)]
+
+
+def _with_candidates(api: Any, applications: list[Application]) -> list[Application]:
+    """Add the candidates' names and addresses."""
+    ids = {application.person_id for application in applications}
+    candidates: dict[Any, dict[str, Any]] = {}
+    for row in _list(api, "/candidates", ids=",".join(sorted(ids))):
+        candidates[read_id(row.get("id"))] = row
+        if ids <= candidates.keys():
+            break
+    return [_with_candidate(each, candidates.get(each.person_id, {})) for each in applications]
+
+
+def _with_candidate(application: Application, candidate: dict[str, Any]) -> Application:
+    names = (read_name(candidate.get("first_name")), read_name(candidate.get("last_name")))
+    return application._replace(
+        name=" ".join(filter(None, names)) or None,
+        email=_address(candidate),
+        may_email=candidate.get("can_email") is not False,
+    )
 
 
 def write_note(api: Any, application: Application, text: str) -> None:

@@ -317,8 +317,9 @@ def test_stages_belong_to_open_jobs(api, server):
 
 def test_active_applications_in_a_stage_are_listed(api, server):
     others = [ROW | {"id": 1, "job_interview_stage_id": 1}, ROW | {"id": 2, "status": "rejected"}]
-    server.answers[APPLICATIONS] = [[ROW, *others]]
-    assert greenhouse.in_stage(api, "7332", "8345") == greenhouse.in_stage(api, "7332", None) == [APPLICATION]
+    server.answers |= {APPLICATIONS: [[ROW, *others]], CANDIDATES: [[ADA]]}
+    expected = [APPLICATION._replace(name="Ada Lovelace")]
+    assert greenhouse.in_stage(api, "7332", "8345") == greenhouse.in_stage(api, "7332", None) == expected
     first, second = [request.parameters for request in server.sent(APPLICATIONS)]
     assert (first["status"], first["job_ids"], "job_ids" in second) == ("in_process", "8345", False)
 
