@@ -82,7 +82,7 @@ def _find_stage(data: dict[str, Any], integration_id: Any) -> tuple[Stage, Job |
     return stages[data["stage_id"]], jobs.get(job_id)
 
 
-@blp.get("/integrations/systems")
+@blp.get("/integration-systems")
 @auth.required(ApiToken)
 @blp.response(200, schemas.Systems)
 def list_systems():

@@ -16,7 +16,7 @@ import { untrustedName } from "../shared/untrusted.js";
 
 export async function load({ signal }) {
   const [{ systems, enabled }, integrations] = await Promise.all([
-    api.get("/v1/integrations/systems", { signal }),
+    api.get("/v1/integration-systems", { signal }),
     api.all("/v1/integrations", "integrations", { signal }),
   ]);
   const rules = await Promise.all(integrations.map(({ id }) => api.all(`/v1/integrations/${id}/rules`, "rules", { signal })));

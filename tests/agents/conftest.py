@@ -35,6 +35,8 @@ FOLDER = Path(__file__).parent
 ON_SQLITE = {"claude_workspace", "terminal_workspace", "codex_workspace", "messages", *UNPROXIED}
 
 
+# Before pytest-xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in tuple(items):
         parameters = item.callspec.params if hasattr(item, "callspec") else {}

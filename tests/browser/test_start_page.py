@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.browser.conftest import DESKTOP, PHONE, PUBLIC_ADDRESS, Visit
 from tests.git_bundles.bundles import bundle_of_blobs
 from tests.live.cast import ASSESSMENT, give_consent, make_assessment, make_keys, start_session
-from tests.live.service import Service
+from tests.live.service import Service, wait_until
 
 COMMAND = "[data-part=workspace] pre:visible >> nth=0"
 TITLE = "Backend API Challenge"
@@ -294,7 +295,8 @@ def test_a_completed_session_can_be_submitted_again_for_ten_minutes(open_visit, 
     assert visit.shows("You can replace your submission until")
     submit(visit, bundle_of_blobs(a=b"a\n"), "work.bundle")
     assert visit.shows("Your submission has been received and is being read")
-    assert website.candidate(started_key).get("/v1/candidate/workspace")["submission"]["format"] == "git"
+    workspace = partial(website.candidate(started_key).get, "/v1/candidate/workspace")
+    wait_until(lambda: workspace()["submission"]["format"] == "git", "The second submission is not shown.")
     assert not visit.page.get_by_text("Thank you!").is_visible()
     assert visit.is_clean()
     set_time(website, started_key, "closed_at", 11 * 60)

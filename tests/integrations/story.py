@@ -230,7 +230,7 @@ class Story:
 
     def fill_forms(self) -> dict[str, Any]:
         """Return the account's credential and settings, as the service's form names them."""
-        systems = self.get("/v1/integrations/systems")["systems"]
+        systems = self.get("/v1/integration-systems")["systems"]
         form = next(system for system in systems if system["system"] == self.account.system)
         credential, settings = self.account.form
         return {

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integrations.greenhouse_server import GreenhouseServer
+from tests.integrations.ashby_server import AshbyServer
 from tests.integrations.stand_in import RateLimit, serving
 from tests.integrations.story import Live, Story, in_process
 from tests.live.service import wait_until
@@ -30,14 +30,13 @@ def url(postgres_server):
 
 
 def test_a_thousand_triggers_are_answered_and_invited_within_the_limit(url, tmp_path):
-    server = GreenhouseServer()
+    server = AshbyServer()
     with serving(server):
         # As in production, requests are limited: all triggers come from the system's address.
         place = Live.start(tmp_path, url, server, processes=2, RATELIMIT_ENABLED="true")
         with place.service as service:
             many, one = (start_story(service, place, server, name) for name in ("Many", "One"))
             limit = many.account.limit = RateLimit(CALLS_PER_SECOND * WINDOW_SECONDS, WINDOW_SECONDS)
-            many.account.has_rate_headers = True
             with service.worker():
                 trigger_all(many, one, limit)
 

@@ -28,9 +28,9 @@ ORDER = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, 0, %s, 1, %s, %s)
 """
 REPORT = """
-    INSERT INTO integration_reports (id, created_at, integration_id, order_id, number, status, reference, text, state,
-        attempts, is_unknown, due_at, last_error)
-    VALUES (%s, %s, %s, %s, 1, 'scored', 'Ref 3f09ac-1', 'Scored', 'failed', 1, %s, %s, %s)
+    INSERT INTO integration_reports (id, created_at, integration_id, order_id, number, status, text, state, attempts,
+        is_unknown, due_at, last_error)
+    VALUES (%s, %s, %s, %s, 1, 'scored', 'Scored', 'failed', 1, %s, %s, %s)
 """
 
 
