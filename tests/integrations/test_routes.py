@@ -56,7 +56,7 @@ def send(caller, path, secret, payload, headers=None):
 
 
 def test_the_systems_are_listed_with_the_values_to_enter(reviewer):
-    response = body_of(reviewer.get(f"{PATH}/systems"))
+    response = body_of(reviewer.get("/v1/integration-systems"))
     assert response["enabled"] is True
     (example,) = [each for each in response["systems"] if each["system"] == "example"]
     assert example["name"] == "Example"
