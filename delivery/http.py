@@ -21,7 +21,7 @@ READ_SECONDS = 10.0
 MAX_ERROR_CHARACTERS = 200
 FORBIDDEN = "The webhook's address is in a network that webhooks cannot be sent to."
 NOT_ENCRYPTED = "Webhooks require https. Plain http is allowed only in WEBHOOK_ALLOWED_NETWORKS."
-# Errors of `send`, besides ForbiddenDestination.
+# Errors of `send`, except ForbiddenDestination.
 ERRORS = (OSError, ValueError, HTTPException)
 
 

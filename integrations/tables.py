@@ -12,11 +12,11 @@ from errors import Conflict
 from integrations import secrets
 from integrations.errors import DuplicateRule, NoIntegrationKeys
 from models.assessments import Assessment
-from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
+from models.base import Model, PersonalData, Query, SoftDeleted, TimestampField, add_index, clock
 from models.feed import FeedEvent
 from models.idempotency import IdempotentRequest
 from models.keys import CandidateKey
-from models.orgs import ApiToken, Organization
+from models.orgs import Organization
 from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY
 
 # An order's states. The application is read while the order is RECEIVED.
@@ -27,7 +27,7 @@ STATES = (RECEIVED, INVITED, STARTED, SUBMITTED, SCORED, SKIPPED, EXPIRED, REVOK
 ALREADY_ASSESSED, RETRIES_EXHAUSTED = "already_assessed", "retries_exhausted"
 CREDENTIAL_REJECTED = "credential_rejected"
 EMAIL_FAILED, EMAIL_SUPPRESSED = "email_failed", "email_suppressed"
-# A report's and a notification's states.
+# A report's states.
 QUEUED, SENT, DROPPED, FAILED = "queued", "sent", "dropped", "failed"
 # An order's changes are collected for this long before they are reported.
 COLLECTION_PERIOD = timedelta(minutes=15)
@@ -35,7 +35,7 @@ COLLECTION_PERIOD = timedelta(minutes=15)
 LAST_REPORT_PERIOD = timedelta(hours=24)
 
 
-class Integration(Model):
+class Integration(SoftDeleted, Model):
     """An organization's connection to an applicant-tracking system.
 
     `system` is an adapter's name. `credential` is encrypted JSON of the adapter's CREDENTIAL fields, `secret` the
@@ -63,14 +63,6 @@ class Integration(Model):
     last_error_at = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
-
-    @classmethod
-    def alive(cls) -> Query:
-        return cls.select().where(cls.deleted_at.is_null())
-
-    @classmethod
-    def visible_to(cls, caller: ApiToken) -> Query:
-        return cls.alive().where(cls.organization == caller.organization_id)
 
     @property
     def state(self) -> str:
@@ -305,11 +297,10 @@ class IntegrationReport(Model):
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
         """Delete the candidate's reports."""
-        orders = IntegrationOrder.personal_rows(key, session).select(IntegrationOrder.id)
-        return cls.delete().where(cls.order.in_(orders)).execute()
+        return cls.delete().where(cls.id.in_(cls.personal_rows(key, session).select(cls.id))).execute()
 
 
-class NotificationChannel(Model):
+class NotificationChannel(SoftDeleted, Model):
     """A chat channel that gets an organization's events.
 
     `kind` is a module in integrations/chat/. `url` is encrypted. `assessment_ids` is None for all. `position` is the
@@ -338,14 +329,6 @@ class NotificationChannel(Model):
     @property
     def is_enabled(self) -> bool:
         return self.disabled_reason is None
-
-    @classmethod
-    def alive(cls) -> Query:
-        return cls.select().where(cls.deleted_at.is_null())
-
-    @classmethod
-    def visible_to(cls, caller: ApiToken) -> Query:
-        return cls.alive().where(cls.organization == caller.organization_id)
 
 
 class Notification(Model):

@@ -177,6 +177,18 @@ class PersonalData(NamedTuple):
     received_at: str = "created_at"
 
 
+class SoftDeleted:
+    """For an organization's tables with `deleted_at`: a deleted row does not exist for callers."""
+
+    @classmethod
+    def alive(cls: Any) -> Query:
+        return cls.select().where(cls.deleted_at.is_null())
+
+    @classmethod
+    def visible_to(cls: Any, caller: Any) -> Query:
+        return cls.alive().where(cls.organization == caller.organization_id)
+
+
 class ErasedWithSession:
     """For tables whose rows belong to a session and are deleted when the candidate is erased.
 

@@ -6,15 +6,15 @@ from typing import Any
 import peewee
 
 from models import sql
-from models.base import Model, PersonalData, Query, TimestampField, add_index, clock
+from models.base import Model, PersonalData, Query, SoftDeleted, TimestampField, add_index, clock
 from models.feed import RETENTION
 from models.keys import CandidateKey
 from models.leases import Leased
-from models.orgs import ApiToken, Organization
+from models.orgs import Organization
 from rules.timestamps import format_timestamp
 
 
-class Webhook(Model):
+class Webhook(SoftDeleted, Model):
     """An endpoint that receives an organization's events.
 
     An empty `types` list means all events. `former_secrets` contains objects `{secret, until}`. `disabled_reason` is
@@ -39,14 +39,6 @@ class Webhook(Model):
     held_until = TimestampField(null=True)
     updated_at = TimestampField(default=clock.now)
     deleted_at = TimestampField(null=True)
-
-    @classmethod
-    def alive(cls) -> Query:
-        return cls.select().where(cls.deleted_at.is_null())
-
-    @classmethod
-    def visible_to(cls, caller: ApiToken) -> Query:
-        return cls.alive().where(cls.organization == caller.organization_id)
 
     @property
     def is_enabled(self) -> bool:
