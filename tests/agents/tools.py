@@ -1,5 +1,6 @@
 """The coding agents: the locked npm packages, and the machine on which an agent runs."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,15 +23,19 @@ def install() -> Path:
     for program in ("node", "npm", "git"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed.")
-    lock = (HERE / "package-lock.json").read_text()
-    installed = CACHE / INSTALLED
-    if not installed.exists() or installed.read_text() != lock:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for name in PACKAGE_FILES:
-            shutil.copy(HERE / name, CACHE)
-        # `npm ci` requires opencode's packages for every platform, which some registries lack.
-        _run_npm("install", "--no-audit", "--no-fund")
-        installed.write_text(lock)
+    packages = (HERE / "package-lock.json").read_text()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / INSTALLED, "a+") as installed:
+        # Another test process must not run an agent that is still being installed.
+        fcntl.flock(installed, fcntl.LOCK_EX)
+        installed.seek(0)
+        if installed.read() != packages:
+            for name in PACKAGE_FILES:
+                shutil.copy(HERE / name, CACHE)
+            # `npm ci` requires opencode's packages for every platform, which some registries lack.
+            _run_npm("install", "--no-audit", "--no-fund")
+            installed.truncate(0)
+            installed.write(packages)
     return CACHE / "node_modules" / ".bin"
 
 
