@@ -50,7 +50,7 @@ const toScore = h("span", { class: "count", hidden: true });
 /** Parse the path and the query after the `#`. */
 function currentRoute() {
   const [, path, query] = /^#?([^?]*)\??(.*)$/s.exec(location.hash);
-  return { path: path || HOME, query: new URLSearchParams(query) };
+  return { path: path === "" || path === "/" ? HOME : path, query: new URLSearchParams(query) };
 }
 
 /** Find the page for a path: `{module, section, params}`, or null. */

@@ -26,7 +26,7 @@ CHECKS = [
     status_code_conformance,
 ]
 SETTINGS = hypothesis.settings(
-    max_examples=8,
+    max_examples=5,
     derandomize=True,
     deadline=None,
     database=None,

@@ -21,8 +21,13 @@ from tests.hostile.world import (
     snapshot,
 )
 
-# Quick tests send the matching ids as a permitted caller. Slow tests send every id as every caller.
-EXTENTS = pytest.mark.parametrize("extent", ["matching", pytest.param("every", marks=pytest.mark.slow)])
+# The matching ids as a permitted caller, or every id as every caller.
+EXTENTS = pytest.mark.parametrize(
+    ("database_url", "extent"),
+    [("sqlite", "matching"), ("postgresql", "matching"), ("postgresql", "every")],
+    indirect=["database_url"],
+    scope="session",
+)
 CALLERS = ("writer", "reader", "candidate", "finished", "runner")
 # Fields that refer to a row or an object. `evidence` refers to events.
 REFERENCES = {name for operation in every_operation() for name in operation.references}

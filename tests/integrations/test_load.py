@@ -1,6 +1,7 @@
-"""A thousand candidates move at the same time."""
+"""Many candidates move at the same time. `make slow` moves fewer: TRIGGERS=1000 takes two minutes."""
 
 import math
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +12,8 @@ from tests.integrations.stand_in import RateLimit, serving
 from tests.integrations.story import Live, Story, in_process
 from tests.live.service import wait_until
 
-TRIGGERS, SECONDS = 1000, 10
+TRIGGERS = int(os.environ.get("TRIGGERS", 300))
+SECONDS = TRIGGERS / 100
 CALLS_PER_SECOND, WINDOW_SECONDS = 10, 30
 MAX_RESPONSE_SECONDS = 2
 # Beyond the time that the limit requires.
@@ -29,7 +31,7 @@ def url(postgres_server):
     postgres_server.drop_database("proofstone_triggers")
 
 
-def test_a_thousand_triggers_are_answered_and_invited_within_the_limit(url, tmp_path):
+def test_triggers_are_answered_and_invited_within_the_limit(url, tmp_path):
     server = AshbyServer()
     with serving(server):
         # As in production, requests are limited: all triggers come from the system's address.

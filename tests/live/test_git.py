@@ -115,6 +115,7 @@ def test_workspace_script_fetches_the_hosted_repository(service, reviewer, asses
     assert [file["path"] for file in diff["files"]] == ["orders.py"]
 
 
+@pytest.mark.parametrize("live_database_url", ["sqlite"], indirect=True, scope="session")
 def test_twenty_clones_of_a_large_repository_use_little_memory(
     service, url_of, assessment, host_repository, tmp_path
 ):

@@ -151,11 +151,10 @@ def test_long_signatures_use_little_memory(service, reviewer, candidate):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"kind": "prompt", "data": {"text": "Why?"}},
+        {"kind": "prompt", "data": {"text": "Why?"}, "sig": "ab" * 60 + "NUMBER", "prevSig": "NUMBER"},
         {"kind": "command", "data": {"command": "pytest NUMBER", "exitCode": 1, "stderr": "failed\n" * 20}},
-        {"sig": "ab" * 60 + "NUMBER", "prevSig": "NUMBER"},
     ],
-    ids=["prompts", "failures", "gaps"],
+    ids=["prompts and gaps", "failures"],
 )
 def test_full_sessions_use_little_memory(service, reviewer, candidate, fields):
     send_copies(service, candidate, event() | {"id": "NUMBER"} | fields, MAX_EVENTS)

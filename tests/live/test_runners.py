@@ -25,8 +25,8 @@ MISSING = find_missing("bubblewrap")
 needs_bubblewrap = pytest.mark.skipif(MISSING is not None, reason=f"bubblewrap: {MISSING}")
 
 # Fewer on SQLite, whose writers wait for each other.
-JOBS = {"postgresql": 200, "sqlite": 60}
-KILLS = 8
+JOBS = {"postgresql": 100, "sqlite": 30}
+KILLS = 6
 SECONDS = 300
 CLAIM = {"runner": "machine", "engine": "bubblewrap", "waitSeconds": 5}
 # In-process, and as fast as a test can be: a report that the submission's files choose.

@@ -283,6 +283,7 @@ def test_workspace_and_submit_run_in_other_shells(machine, key, shell, tmp_path)
     assert (rejected.returncode, " ä b/c\n" in rejected.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("live_database_url", ["sqlite"], indirect=True, scope="session")
 def test_submit_tries_again_until_the_bundle_folder_is_back(machine, empty_key, service):
     """The bundle folder is a volume that is not mounted."""
     machine.prepare(empty_key)
