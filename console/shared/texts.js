@@ -1424,7 +1424,7 @@ const texts = {
     include: "Parts of a report",
     includeHint: "In blind assessments, a score is reported only after the decision.",
     parts: { score: "Score", duration: "Duration", criteria: "Criteria", tests: "Tests" },
-    catchUp: "Invite who is waiting",
+    catchUp: "Invite waiting candidates",
     catchUpText: "These applications are in the stage already. The selected ones are invited to {assessment}.",
     catchUpAction: "Invite",
     nobodyWaiting: "Nobody is waiting in {rule}.",

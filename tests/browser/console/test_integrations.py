@@ -123,7 +123,7 @@ def test_a_system_is_connected_and_waiting_candidates_are_invited(open_console, 
     visit.page.get_by_label("Job", exact=True).select_option("Backend Engineer")
     visit.page.get_by_label("Stage", exact=True).select_option(label="Engineering: Take-home")
     press(visit, "Save")
-    assert visit.shows("Invite who is waiting")
+    assert visit.shows("Invite waiting candidates")
     check(visit)
     for name in ("Ada Lovelace", "Grace Hopper"):
         visit.page.get_by_label(name).check()
@@ -184,7 +184,7 @@ def test_hostile_texts_and_every_state_are_shown(open_console, team, hostile_int
 def test_hostile_texts_in_dialogs_and_their_focus(open_console, team, hostile_integration):
     """Opened and closed with the keyboard. A closed dialog returns the focus to its button."""
     visit = open_console(team, "/organization/integrations").settle()
-    for name in ("Add a rule", "Invite who is waiting", "Change"):
+    for name in ("Add a rule", "Invite waiting candidates", "Change"):
         button = visit.page.locator("main").get_by_role("button", name=name).last
         label = button.get_attribute("aria-label")
         button.focus()
