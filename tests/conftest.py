@@ -20,6 +20,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = Path(__file__).parent
 LEDGER_KEYS = "test:a-key-that-only-these-tests-sign-with"
 INTEGRATION_KEYS = "test:a-key-that-only-these-tests-encrypt-with"
+MAX_ID = 100
 # Modules that start processes or contain many cases. Quick runs skip them without importing them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),
@@ -66,6 +67,11 @@ def pytest_ignore_collect(collection_path, config):
     folder = f"{relative_path(collection_path)}/"
     is_slow_folder = folder in SLOW_MODULES and not any(name.startswith(folder) for name in QUICK_MODULES)
     return is_slow_folder or is_slow_module(collection_path) or None
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Name long values, which can be random, by their argument."""
+    return argname if isinstance(val, str | bytes) and len(val) > MAX_ID else None
 
 
 def pytest_collection_modifyitems(items):
