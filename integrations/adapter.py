@@ -94,7 +94,7 @@ class Stage(NamedTuple):
 
 
 class CallFailed(Exception):
-    """A call to the system failed. `message` is our sentence; it never contains the response's body.
+    """A call to the system failed. `message` can be shown to people; it never contains the response's body.
 
     status -- the response's status, or None without a response
     code -- the system's error code, if it has one

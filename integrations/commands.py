@@ -6,7 +6,7 @@ import click
 
 from integrations import secrets
 from integrations.tables import Integration, IntegrationOrder, NotificationChannel
-from models.base import db, tables
+from models.base import clock, db, tables
 from ops.commands import Group
 
 ENCRYPTED: dict[Any, tuple[str, ...]] = {
@@ -32,6 +32,8 @@ def reencrypt() -> None:
     """Encrypt all credentials, signing secrets and chat URLs with the first key in INTEGRATION_KEYS."""
     count, failed = 0, []
     with db.atomic():
+        # An expired secret whose key is lost must not prevent the encryption of the others.
+        Integration.update(former_secret=None).where(Integration.former_secret_until <= clock.now()).execute()
         for table, columns in ENCRYPTED.items():
             for row in table.alive().order_by(table.id):
                 try:

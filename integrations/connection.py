@@ -1,6 +1,7 @@
 """Call a system's API for its adapter: allowed hosts, pace, errors and statistics.
 
-One worker at a time makes an integration's calls; a process makes them one after the other.
+Only one worker thread at a time serves an integration; web processes can call its system, too. Each process makes the
+calls one after the other.
 """
 
 import base64
@@ -39,7 +40,7 @@ FINAL = (400, 404, 409, 422)
 # The request was not sent.
 NOT_CONNECTED = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError)
 
-# Not free text, which can contain personal data.
+# Free text can contain personal data, so only codes are stored.
 CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 _settings: Mapping[str, Any] = {}
@@ -84,7 +85,7 @@ class Connection:
     """An adapter's access to a system for MAX_SECONDS.
 
     settings -- the adapter's SETTINGS
-    token -- a dictionary that the process keeps until the credential is replaced, for access tokens
+    token -- the process's cache for access tokens, emptied when the credential is replaced
     """
 
     def __init__(self, integration: Integration, settings: Mapping[str, Any]):
@@ -143,7 +144,7 @@ class Connection:
             all_headers["Authorization"] = f"Basic {base64.b64encode(':'.join(basic).encode()).decode()}"
         elif bearer:
             all_headers["Authorization"] = f"Bearer {bearer}"
-        self._check_hold()
+        self._require_time_left()
         release_connection()
         # A slow system must not block all of a web process's threads.
         if not self._state.lock.acquire(timeout=MAX_WAIT_SECONDS):
@@ -160,7 +161,7 @@ class Connection:
         self._record()
         return reply
 
-    def _check_hold(self) -> None:
+    def _require_time_left(self) -> None:
         if time.monotonic() > self._end:
             message = f"{self._adapter.NAME} needed more than {MAX_SECONDS:.0f} seconds for all calls."
             raise TemporaryFailure(message, is_unknown=False)
@@ -192,10 +193,10 @@ class Connection:
             raise TemporaryFailure(http.describe(error, name), is_unknown=is_unknown) from None
         finally:
             self._state.next_at = time.monotonic() + self._seconds_per_call
-        self._obey(response.headers)
+        self._apply_rate_limit(response.headers)
         return self._check(response)
 
-    def _obey(self, headers: Message) -> None:
+    def _apply_rate_limit(self, headers: Message) -> None:
         """Slow down when a fifth of the system's limit is left, and pause when nothing is left."""
         fifth = (_integer(headers.get("X-RateLimit-Limit")) or 0) / 5
         remaining = _integer(headers.get("X-RateLimit-Remaining"))

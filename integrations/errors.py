@@ -1,4 +1,4 @@
-"""Errors that only integrations and notifications raise; all others are in errors.py."""
+"""Errors of integrations and notifications; the others are in the root's errors.py."""
 
 from errors import ApiError
 
@@ -18,7 +18,7 @@ class InvalidSignature(ApiError):
 class NoIntegrationKeys(ApiError):
     code = 409
     reason = "no_integration_keys"
-    message = "INTEGRATION_KEYS is not set, or lacks the key of these secrets. Ask the operator to set it."
+    message = "INTEGRATION_KEYS is not set, or lacks the key that encrypted these secrets. Ask the operator to add it."
 
 
 class SystemFailed(ApiError):

@@ -47,9 +47,9 @@ def list_channels(query):
 def create_channel(data):
     """Create a chat channel
 
-    Messages name the assessment and the candidate's id, with a link. They contain no scores, no findings and nothing
-    that a candidate wrote. The first message is sent at once. Events within the next 60 seconds become one message;
-    above 20 messages an hour, one message an hour is sent.
+    Messages contain the assessment's title, the candidate's id (or name, with `includeNames`), and a link. They contain
+    no scores, no findings, and nothing that a candidate wrote. The first message is sent at once. Events within the
+    next 60 seconds become one message; above 20 messages an hour, one message an hour is sent.
     """
     return {"channel": notifications.create(caller.organization, **_with_known_assessments(data))}
 
@@ -75,7 +75,7 @@ def get_channel(channel_id):
 def update_channel(data, channel_id):
     """Update a chat channel
 
-    A channel that is enabled again gets the events from then on.
+    A channel that is enabled again gets the events from that time on.
     """
     check = etags.precondition(
         lambda: schemas.ChannelResponse().dump({"channel": find(NotificationChannel, channel_id)})

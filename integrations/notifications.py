@@ -40,7 +40,7 @@ MAX_TITLE_CHARACTERS = 100
 TEXTS = {
     "submitted": ("Submission received", "submissions received"),
     "scored": ("Scored", "sessions scored"),
-    "expired": ("Time ran out", "sessions ran out of time"),
+    "expired": ("Session closed without a submission", "sessions closed without a submission"),
     "attention": ("An order needs attention", "orders need attention"),
     "emailFailed": ("Invitation not delivered", "invitations not delivered"),
     "erasureRequested": ("Erasure requested", "erasure requests"),
@@ -87,6 +87,9 @@ def update(
                 "held_until": None,
                 "position": _position(channel.organization_id),
             }
+            Notification.delete().where(
+                Notification.channel == channel, Notification.sent_at.is_null()
+            ).execute()
         if changes := channel.changed_columns(values):
             channel.update_columns(updated_at=clock.now(), **changes)
     return channel
@@ -161,11 +164,13 @@ def send_due(settings: Mapping[str, Any]) -> int:
 
 def _send_due(channel: NotificationChannel, settings: Mapping[str, Any]) -> int:
     now = clock.now()
-    if now < max(filter(None, (channel.held_until, _due_at(channel, now))), default=now):
+    if any(time and now < time for time in (channel.held_until, _due_at(channel, now))):
         return 0
     claimed = NotificationChannel.claimed_until
     is_free = (NotificationChannel.id == channel.id) & (claimed.is_null() | (claimed <= now))
-    # Another worker can have sent a message or failed since the channel was loaded.
+    # Since the channel was loaded, a person can have changed it, and another worker can have sent a message or failed.
+    is_free &= NotificationChannel.url == channel.url
+    is_free &= NotificationChannel.disabled_reason.is_null() & NotificationChannel.deleted_at.is_null()
     is_free &= NotificationChannel.last_sent_at == channel.last_sent_at
     is_free &= NotificationChannel.held_until == channel.held_until
     if not NotificationChannel.update(claimed_until=now + CLAIM).where(is_free).execute():
@@ -174,9 +179,11 @@ def _send_due(channel: NotificationChannel, settings: Mapping[str, Any]) -> int:
     rows = rows.join(CandidateKey, peewee.JOIN.LEFT_OUTER)
     rows = rows.where(Notification.channel == channel, Notification.sent_at.is_null())
     notifications = list(rows.order_by(Notification.created_at, Notification.id))
-    if notifications:
-        message = compose(channel, notifications, settings["BASE_URL"])
-        _record(channel, notifications, _post(channel, message, settings))
+    if not notifications:
+        channel.update_columns(claimed_until=None)
+        return 0
+    message = compose(channel, notifications, settings["BASE_URL"])
+    _record(channel, notifications, _post(channel, message, settings))
     return 1
 
 
@@ -226,14 +233,18 @@ def _record(
             Notification.delete().where(old).execute()
             columns |= {"last_sent_at": now, "held_until": None}
         else:
-            delay = retries.retry_delay(notifications[0].attempts + 1)
             columns |= {"last_error": response.error, "last_error_at": now}
             if chat.is_gone(response):
-                columns["disabled_reason"] = "gone"
-            if delay is None or chat.is_gone(response) or chat.is_final(response):
+                # Not if a person has replaced the URL in the meantime.
+                has_url = (NotificationChannel.id == channel.id) & (NotificationChannel.url == channel.url)
+                NotificationChannel.update(disabled_reason="gone").where(has_url).execute()
+            if chat.is_gone(response) or chat.is_final(response):
                 Notification.delete().where(rows).execute()
             else:
+                is_exhausted = Notification.attempts >= len(retries.RETRY_DELAYS)
+                Notification.delete().where(rows, is_exhausted).execute()
                 Notification.update(attempts=Notification.attempts + 1).where(rows).execute()
+                delay = retries.retry_delay(notifications[0].attempts + 1) or retries.RETRY_DELAYS[-1]
                 columns["held_until"] = now + max(delay, retries.parse_retry_after(response.retry_after, now))
         channel.update_columns(**columns)
 

@@ -64,7 +64,7 @@ REASONS: dict[str, tuple[str, str]] = {
 
 
 def receive(integration: Integration, hint: Hint) -> None:
-    """Insert an order for the rule that matches a webhook, or reopen a skipped order. Never calls the system."""
+    """Process a webhook: insert or reopen an order, or handle a deletion. Never calls the system."""
     if hint.is_deleted:
         _erase_deleted(integration, hint)
     elif rule := rules.find(integration, hint.stage_id, hint.job_ids):
@@ -96,7 +96,8 @@ def add(
         return
     # A received order can have been read just before the stage changed again.
     is_reopenable = IntegrationOrder.state.in_((SKIPPED, RECEIVED))
-    reopened = {"state": RECEIVED, "due_at": clock.now(), "attempts": 0, "failing_since": None}
+    now = clock.now()
+    reopened = {"state": RECEIVED, "due_at": now, "attempts": 0, "failing_since": None, "updated_at": now}
     IntegrationOrder.update(reopened).where(
         IntegrationOrder.integration == integration,
         IntegrationOrder.application_id == application_id,
@@ -115,19 +116,19 @@ def create(
     integration: Integration, rule: IntegrationRule, application_ids: list[str]
 ) -> list[IntegrationOrder]:
     """Insert or reopen an order for each application that a person confirmed. Returns the orders."""
-    is_theirs = (IntegrationOrder.rule == rule) & IntegrationOrder.application_id.in_(application_ids)
+    is_affected = (IntegrationOrder.rule == rule) & IntegrationOrder.application_id.in_(application_ids)
     with db.atomic():
         for application_id in application_ids:
             add(integration, rule, application_id)
-        return list(IntegrationOrder.of(integration).where(is_theirs).order_by(IntegrationOrder.id))
+        return list(IntegrationOrder.of(integration).where(is_affected).order_by(IntegrationOrder.id))
 
 
 def _erase_deleted(integration: Integration, hint: Hint) -> None:
     """Request the erasure of candidates that were deleted in the system, and erase orders without a candidate."""
-    is_theirs = IntegrationOrder.application_id.in_(hint.application_ids)
+    is_affected = IntegrationOrder.application_id.in_(hint.application_ids)
     if hint.person_id is not None:
-        is_theirs |= IntegrationOrder.person_id == hint.person_id
-    for order in list(IntegrationOrder.of(integration).where(is_theirs)):
+        is_affected |= IntegrationOrder.person_id == hint.person_id
+    for order in list(IntegrationOrder.of(integration).where(is_affected)):
         with db.atomic():
             locked = order.lock()
             if locked.key_id is None:
@@ -137,7 +138,7 @@ def _erase_deleted(integration: Integration, hint: Hint) -> None:
 
 
 def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrder:
-    """Retry an order that needs a person. It never sends a second email, except with the action `invite`.
+    """Retry an order in the state `attention`. It never sends a second email, except with the action `invite`.
 
     action -- with `already_assessed`, `report` the result or `invite` the candidate again. `report` also repeats any
         invited candidate's report
@@ -147,6 +148,7 @@ def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrde
     with db.atomic():
         if action is None and order.reason in (EMAIL_FAILED, EMAIL_SUPPRESSED):
             _retry_email(order)  # locks the key, like an erasure before it locks the order
+            return order.lock()
         locked = order.lock()
         is_report = action == "report" or (action is None and locked.reason == RETRIES_EXHAUSTED)
         if locked.key_id is not None and locked.application_id is not None and is_report:
@@ -156,8 +158,8 @@ def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrde
             _read_again(locked, reason=ALREADY_ASSESSED, key=None)
         elif action is None and locked.key_id is None and locked.state in (RECEIVED, ATTENTION, SKIPPED):
             _read_again(locked, reason=None)
-        elif action is not None or locked.reason not in (EMAIL_FAILED, EMAIL_SUPPRESSED):
-            raise Conflict("The order needs no retry, or not with this `action`.")
+        else:
+            raise Conflict("The order has nothing to retry, or does not accept this `action`.")
     return locked
 
 

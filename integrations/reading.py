@@ -39,8 +39,8 @@ def read(order: IntegrationOrder, integration: Integration, adapter: Any, api: A
             _decide(locked, integration, application)
 
 
-def need_person(order: IntegrationOrder, reason: str, **columns: Any) -> None:
-    """Ask for a person after a failed call."""
+def set_attention(order: IntegrationOrder, reason: str, **columns: Any) -> None:
+    """Set the order's state to `attention` after a failed call."""
     with db.atomic():
         if locked := _lock_unchanged(order):
             locked.change_state(ATTENTION, reason, **columns)

@@ -15,6 +15,7 @@ from integrations.tables import (
     SCORED,
     STARTED,
     SUBMITTED,
+    Integration,
     IntegrationOrder,
     IntegrationReport,
     IntegrationRule,
@@ -40,7 +41,7 @@ STATUSES = {
 }
 
 
-class Facts(NamedTuple):
+class ReportValues(NamedTuple):
     """The values of a report. `parts` are the rule's `include`; `was_scored` is true after a report of a score.
 
     `criteria` are titles with mean and highest value, `tests` the result of the tests.
@@ -59,62 +60,64 @@ class Facts(NamedTuple):
     is_hidden: bool = False
 
 
-def build_text(facts: Facts) -> str:
+def build_text(values: ReportValues) -> str:
     """Build a report without its reference. With `is_hidden` it has only title and status."""
-    lines = [facts.title, f"Status: {STATUSES[facts.state]}"]
-    if facts.is_hidden:
+    lines = [values.title, f"Status: {STATUSES[values.state]}"]
+    if values.is_hidden:
         return "\n".join(lines)
-    if "score" in facts.parts and facts.total is not None and facts.state == SCORED:
-        lines.append(f"Score: {_thousandths(facts.total)} of {_thousandths(facts.highest)}")
-    elif "score" in facts.parts and facts.was_scored:
+    if "score" in values.parts and values.total is not None and values.state == SCORED:
+        lines.append(f"Score: {_format_score(values.total)} of {_format_score(values.highest)}")
+    elif "score" in values.parts and values.was_scored:
         lines.append("Score: withdrawn")
-    if "criteria" in facts.parts and facts.state == SCORED:
-        lines += [f"{title}: {mean:g} of {highest:g}" for title, mean, highest in facts.criteria]
-    if "tests" in facts.parts and facts.tests:
-        lines.append(f"Tests: {facts.tests}")
-    if "duration" in facts.parts and facts.duration_ms is not None:
-        lines.append(f"Duration: {format_minutes(round(facts.duration_ms / MS_PER_MINUTE))}")
-    return "\n".join([*lines, facts.url] if facts.url else lines)
+    if "criteria" in values.parts and values.state == SCORED:
+        lines += [f"{title}: {mean:g} of {highest:g}" for title, mean, highest in values.criteria]
+    if "tests" in values.parts and values.tests:
+        lines.append(f"Tests: {values.tests}")
+    if "duration" in values.parts and values.duration_ms is not None:
+        lines.append(f"Duration: {format_minutes(round(values.duration_ms / MS_PER_MINUTE))}")
+    return "\n".join([*lines, values.url] if values.url else lines)
 
 
-def _thousandths(value: int | None) -> str:
+def _format_score(value: int | None) -> str:
     return f"{(value or 0) / 1000:g}"
 
 
-def build_due(base_url: str) -> int:
+def queue_due(base_url: str) -> int:
     """Queue the reports whose changes have been collected, and delete the expired last reports of erased candidates."""
     now = clock.now()
     is_last = (IntegrationReport.state == QUEUED) & IntegrationReport.application_id.is_null(False)
     is_expired = IntegrationReport.created_at <= now - LAST_REPORT_PERIOD
     IntegrationReport.delete().where(is_last, is_expired).execute()
-    due = IntegrationOrder.select().where(IntegrationOrder.report_due_at <= now)
+    orders = IntegrationOrder.select(IntegrationOrder).join(Integration)
+    due = orders.where(IntegrationOrder.report_due_at <= now, Integration.deleted_at.is_null())
     ids = [order.id for order in due.order_by(IntegrationOrder.report_due_at).limit(BATCH_SIZE)]
-    return run_each("reports", ids, lambda order_id: _build(order_id, base_url))
+    return run_each("reports", ids, lambda order_id: _queue_due_report(order_id, base_url))
 
 
-def _build(order_id: Any, base_url: str) -> int:
+def _queue_due_report(order_id: Any, base_url: str) -> int:
     """Queue the order's report if its content has changed. An older report that was not sent is dropped."""
     with db.atomic():
         now, order = clock.now(), IntegrationOrder.get_by_id(order_id).lock()
         if order.report_due_at is None or order.report_due_at > now:
             return 0
-        columns: dict[str, Any] = {"report_due_at": None} | states.changed_since(now)
-        text = _find_text(order, base_url)
+        columns: dict[str, Any] = {"report_due_at": None} | states.refreshed_columns(now)
+        text = _build_report(order, base_url)
         next_at = order.score_reported_at and order.score_reported_at + CORRECTION_PERIOD
-        is_changed = text is not None and text != order.reported
+        if text is None or text == order.reported:
+            order.update_columns(**columns)
+            return 0
         # A person who repeats a report has cleared `reported`, and does not wait.
-        if is_changed and order.reported is not None and next_at and now < next_at:
+        if order.reported is not None and next_at and now < next_at:
             order.update_columns(report_due_at=next_at)
             return 0
-        if text is not None and is_changed:
-            columns |= {"reported": text, "report_number": _queue(order, text)}
-            if order.state == SCORED or next_at:
-                columns["score_reported_at"] = now
+        columns |= {"reported": text, "report_number": _insert_report(order, text)}
+        if order.state == SCORED or next_at:
+            columns["score_reported_at"] = now
         order.update_columns(**columns)
-    return int(is_changed)
+    return 1
 
 
-def _queue(order: IntegrationOrder, text: str) -> int:
+def _insert_report(order: IntegrationOrder, text: str) -> int:
     """Queue a report and return its number. A failed report with this text is tried again: it may have been written."""
     number, reports = order.report_number, IntegrationReport.order == order
     is_failed = (IntegrationReport.number == number) & (IntegrationReport.state == FAILED)
@@ -127,7 +130,7 @@ def _queue(order: IntegrationOrder, text: str) -> int:
     return number + 1
 
 
-def _find_text(order: IntegrationOrder, base_url: str) -> str | None:
+def _build_report(order: IntegrationOrder, base_url: str) -> str | None:
     """Build the report of an order's state; None if the rule does not report it."""
     rule: IntegrationRule = order.rule
     # Corrections and withdrawals of a reported score are reported whatever the state.
@@ -137,14 +140,14 @@ def _find_text(order: IntegrationOrder, base_url: str) -> str | None:
     return build_text(_collect(order, rule, base_url))
 
 
-def _collect(order: IntegrationOrder, rule: IntegrationRule, base_url: str) -> Facts:
+def _collect(order: IntegrationOrder, rule: IntegrationRule, base_url: str) -> ReportValues:
     key: Any = order.key
     assessment = key.assessment
     shared = {"title": _title(assessment), "state": order.state, "parts": rule.include}
     session = Session.get_or_none(Session.key == key)
     if session is None:
-        return Facts(**shared)
-    return Facts(
+        return ReportValues(**shared)
+    return ReportValues(
         **shared,
         url=f"{base_url}/console#/sessions/{session.id}",
         was_scored=order.score_reported_at is not None,

@@ -208,8 +208,8 @@ def rotate_signing_secret(integration_id):
 def check_integration(integration_id, prepared):
     """Check an integration
 
-    Calls the system, and counts the applications in the stage of each active rule without an order. List and invite
-    them with the rule's `catch-up`.
+    Calls the system, and counts for each active rule the applications in its stage that have no order, or a skipped
+    one. List and invite them with the rule's `catch-up`.
     """
     return {"check": prepared}
 
@@ -268,8 +268,8 @@ def list_rules(query, integration_id):
 def create_rule(data, integration_id, prepared):
     """Create a rule
 
-    From now on, an application that enters the stage invites its candidate. A job's rule takes precedence over a rule
-    for all jobs. Invite those who are already in the stage with the rule's `catch-up`.
+    From now on, candidates whose application enters the stage are invited. A job's rule takes precedence over a rule
+    for all jobs. Invite candidates who are already in the stage with the rule's `catch-up`.
     """
     stage, job = prepared
     integration = find(Integration, integration_id)
@@ -329,7 +329,7 @@ def delete_rule(integration_id, rule_id):
 def list_waiting_applications(integration_id, rule_id):
     """List the applications that a rule has missed
 
-    Calls the system, and lists the active applications in the rule's stage without an order.
+    Calls the system, and lists the active applications in the rule's stage that have no order, or a skipped one.
     """
     integration = find(Integration, integration_id)
     rule = _find_rule(integration_id, rule_id)
@@ -340,17 +340,20 @@ def list_waiting_applications(integration_id, rule_id):
 @blp.post("/integrations/<id:integration_id>/rules/<id:rule_id>/catch-up")
 @auth.required(ApiToken, scope="admin")
 @idempotent
+@raises(Conflict, NoIntegrationKeys)
 @blp.arguments(schemas.CatchUp)
 @blp.response(201, schemas.NewOrders)
 @audit.record_change()
 def catch_up_rule(data, integration_id, rule_id):
-    """Invite applications that a rule has missed
+    """Invite candidates that a rule has missed
 
-    Creates an order for each application that has none. Its candidate is invited if the application is still in the
-    stage.
+    Creates an order for each application that has none, and reopens skipped ones. Candidates are invited if their
+    application is still in the stage.
     """
     integration = find(Integration, integration_id)
     rule = _find_rule(integration_id, rule_id)
+    if not rule.active:
+        raise Conflict("The rule is inactive. Activate it, then invite the candidates.")
     return {"orders": _represent_orders(orders.create(integration, rule, data["application_ids"]))}
 
 
@@ -398,7 +401,8 @@ def receive_stage_change(integration_id):
     """Receive a system's webhook
 
     For the connected system only, which signs the body with the integration's secret. An application that enters a
-    rule's stage gets an order; all other events are ignored. The body is at most 1 MiB.
+    rule's stage gets an order. A candidate's deletion erases their orders, or requests the erasure of their data. Other
+    events are ignored. The body is at most 1 MiB.
     """
     integration = integration_id and Integration.alive().where(Integration.id == integration_id).get_or_none()
     if not integration:

@@ -14,12 +14,14 @@ def find(
     integration: Integration, stage_id: str | None, job_ids: Iterable[str | None]
 ) -> IntegrationRule | None:
     """Find the active rule for a stage. A job's rule takes precedence over a rule for all jobs."""
+    if stage_id is None:
+        return None
     rules = IntegrationRule.of(integration).where(
         IntegrationRule.stage_id == stage_id,
         IntegrationRule.job_id.in_({*filter(None, job_ids), ""}),
         IntegrationRule.active,
     )
-    return rules.order_by(IntegrationRule.job_id.desc()).first() if stage_id else None
+    return rules.order_by(IntegrationRule.job_id.desc()).first()
 
 
 def create(
@@ -59,13 +61,11 @@ def delete(rule: IntegrationRule) -> None:
 
 
 def waiting(integration: Integration, rule: IntegrationRule, api: Any) -> list[Application]:
-    """Return the applications in the rule's stage without an order, such as after a lost webhook."""
-    orders = IntegrationOrder.of(integration).select(
-        IntegrationOrder.application_id, IntegrationOrder.erased_mac
-    )
-    known = orders.where(IntegrationOrder.rule == rule, IntegrationOrder.state != SKIPPED)
-    known_ids = {application_id for application_id, _ in known.tuples()}
-    macs = {mac for _, mac in orders.where(IntegrationOrder.erased_mac.is_null(False)).tuples()}
+    """Return the applications in the rule's stage without an order, or with a skipped one."""
+    orders = IntegrationOrder.of(integration)
+    has_order = (IntegrationOrder.rule == rule) & (IntegrationOrder.state != SKIPPED)
+    known_ids = {order.application_id for order in orders.where(has_order)}
+    macs = {order.erased_mac for order in orders.where(IntegrationOrder.erased_mac.is_null(False))}
     others = IntegrationRule.of(integration).where(
         IntegrationRule.stage_id == rule.stage_id, IntegrationRule.active
     )

@@ -36,7 +36,7 @@ class InputField(Schema):
 
     name = String("Name in `credential` or `settings`.", example="apiKey")
     label = String("Label.", example="API key")
-    help = String("Place of the value in the system.", example="Admin > Integrations > API Keys.")
+    help = String("Location of the value in the system.", example="Admin > Integrations > API Keys.")
     required = Flag("True if the value is required.", attribute="is_required", example=True)
     choices = ListOf(String(), "Accepted values, the default first; empty for any text.", example=[])
 
@@ -117,7 +117,7 @@ class Integration(Schema):
     )
     last_error_at = Timestamp("Time of the last failed call.", null=True)
     calls = ListOf(DailyCalls, "Calls of the last 7 days, oldest first.")
-    attention_count = Integer("Number of orders that need a person.", example=0)
+    attention_count = Integer("Number of orders in the state `attention`.", example=0)
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
 
@@ -148,7 +148,7 @@ class IntegrationWithSecret(Schema):
 
 
 class WaitingCount(Schema):
-    """The applications in a rule's stage without an order."""
+    """The applications in a rule's stage that have no order, or a skipped one."""
 
     rule_id = Id("Rule id.")
     waiting = Integer("Number of applications.", example=2)
@@ -264,7 +264,7 @@ DeletedRule = define_schema("DeletedRule", "The rule is deleted.", Deleted)
 
 
 class WaitingApplication(Schema):
-    """An application in a rule's stage without an order. Name and address are not stored."""
+    """An application in a rule's stage that has no order, or a skipped one. Name and address are not stored."""
 
     application_id = String(
         "The system's id of the application.", attribute="id", example=EXAMPLE_APPLICATION
@@ -277,7 +277,7 @@ class WaitingApplication(Schema):
 
 WaitingApplications = define_schema(
     "WaitingApplications",
-    "The applications in the rule's stage without an order.",
+    "The applications in the rule's stage that have no order, or a skipped one.",
     applications=ListOf(WaitingApplication, "Applications."),
 )
 
@@ -344,7 +344,9 @@ class Order(Schema):
 
 OrderResponse = define_response("order", Order, "The order.")
 Orders = define_schema("Orders", "Orders, oldest first.", PageOf, orders=ListOf(Order, "Orders."))
-NewOrders = define_schema("NewOrders", "The new orders.", orders=ListOf(Order, "Orders."))
+NewOrders = define_schema(
+    "NewOrders", "The applications' orders, new or existing.", orders=ListOf(Order, "Orders.")
+)
 
 
 class OrderRetry(Body):

@@ -1,4 +1,4 @@
-"""Write queued reports to the system. Each is written at least once, and repeated only if the system lists no notes."""
+"""Write queued reports to the system. One can appear twice only if the system cannot list notes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from integrations.tables import (
 from models import clock, db
 
 NOT_FOUND = "The application no longer exists in the applicant-tracking system."
-PERHAPS_TWICE = "The system cannot list notes: this report may appear twice."
+MAY_APPEAR_TWICE = "The system cannot list notes: this report may appear twice."
 
 
 def send(report: IntegrationReport, adapter: Any, api: Any, renew_claim: Callable[[], bool]) -> None:
@@ -33,14 +33,14 @@ def send(report: IntegrationReport, adapter: Any, api: Any, renew_claim: Callabl
     if was_found:
         _finish(report, application)
         return
-    problem = PERHAPS_TWICE if was_found is None else _set_mark(report, application, adapter, api)
+    problem = MAY_APPEAR_TWICE if was_found is None else _set_mark(report, application, adapter, api)
     if renew_claim() and _update_queued(report, is_unknown=True):
         _write(report, application, adapter, api, was_unknown=was_found is None)
         _finish(report, application, problem)
 
 
 def _set_mark(report: IntegrationReport, application: Application, adapter: Any, api: Any) -> str | None:
-    """Overwrite the application's mark, before the note: marks can be repeated. Returns the problem, if any."""
+    """Set the application's mark before the note: it can safely be set again. Returns the error message, if any."""
     if hasattr(adapter, "set_mark"):
         try:
             adapter.set_mark(api, application, STATUSES[report.status])
@@ -83,7 +83,7 @@ def _finish(report: IntegrationReport, application: Application, problem: str | 
 
 
 def give_up(report: IntegrationReport, message: str) -> None:
-    """Mark the report as failed, and ask for a person. An erased candidate's last report is deleted."""
+    """Mark the report as failed, its order as needing attention. An erased candidate's last report is deleted."""
     with db.atomic():
         if report.application_id is not None:
             report.delete_instance()

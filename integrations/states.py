@@ -56,24 +56,25 @@ _COMPUTED = f"""
     LEFT JOIN sessions s ON s.key_id = k.id WHERE o.id = :order_id
 """
 _STORED = "CASE o.state WHEN 'attention' THEN o.reason ELSE o.state END"
-# A candidate `r` has changed lately, and the change is not in the order `x`. A submitted order also changes by its
-# session's assignments.
+# The key or session `r` has changed recently, and the order `x` does not include the change. A submitted order also
+# depends on its session's assignments.
 _CHANGED = """r.organization_id IN (SELECT organization_id FROM integrations) AND r.updated_at > :recently
     AND x.state <> 'erased' AND (r.updated_at > x.refreshed_at OR x.state = 'submitted')"""
-# Orders that can change by time or by their invitation, and orders whose candidate has changed: the number of others
-# only grows.
-_CANDIDATES = f"""
+# Orders that can change over time or with their invitation, and orders whose candidate has changed. The others are not
+# read, because their number only grows.
+_POSSIBLY_OUTDATED = f"""
     SELECT x.id FROM integration_orders x WHERE x.state IN ('invited', 'started', 'attention') AND x.key_id IS NOT NULL
     UNION ALL
     SELECT x.id FROM candidate_keys r JOIN integration_orders x ON x.key_id = r.id WHERE {_CHANGED}
     UNION ALL
     SELECT x.id FROM sessions r JOIN integration_orders x ON x.key_id = r.key_id WHERE {_CHANGED}
 """
-# A person decides about the other reasons; after a change, a failed report is replaced.
+# `already_assessed` and `retries_exhausted` wait for a person, but a change to the candidate replaces a failed report.
 _OUTDATED = f"""
     SELECT o.id FROM integration_orders o JOIN candidate_keys k ON k.id = o.key_id
+    JOIN integrations i ON i.id = o.integration_id AND i.deleted_at IS NULL
     LEFT JOIN sessions s ON s.key_id = k.id
-    WHERE o.id IN ({_CANDIDATES}) AND (
+    WHERE o.id IN ({_POSSIBLY_OUTDATED}) AND (
         {_STORED} NOT IN ('already_assessed', 'retries_exhausted') AND {_STORED} <> {_STATE}
         OR o.report_due_at IS NULL AND {_STORED} <> 'already_assessed'
           AND (s.updated_at > o.refreshed_at OR k.updated_at > o.refreshed_at)
@@ -101,8 +102,8 @@ def is_scored(key: CandidateKey) -> bool:
     return bool(sql.rows(_IS_SCORED, key_id=key.id))
 
 
-def changed_since(now: Any) -> dict[str, Any]:
-    """Return the column with the time after which a change is not yet in the order's state and report."""
+def refreshed_columns(now: Any) -> dict[str, Any]:
+    """Return the columns of a refresh. Changes by transactions that were still open are read again."""
     return {"refreshed_at": now - MAX_TRANSACTION_AGE}
 
 
@@ -115,9 +116,10 @@ def _refresh(order_id: Any) -> int:
         if locked.key_id is None or locked.state == ERASED or locked.reason == ALREADY_ASSESSED:
             return 0  # changed since the query
         state, reason = compute(locked)
-        is_newly_suppressed = reason == EMAIL_SUPPRESSED != locked.reason
-        due_at = now if is_newly_suppressed else locked.due_at if reason == EMAIL_SUPPRESSED else None
-        locked.change_state(state, reason, due_at=due_at, **changed_since(now))
+        due_at = None
+        if reason == EMAIL_SUPPRESSED:
+            due_at = locked.due_at if locked.reason == EMAIL_SUPPRESSED else now
+        locked.change_state(state, reason, due_at=due_at, **refreshed_columns(now))
     return 1
 
 

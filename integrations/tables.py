@@ -40,8 +40,8 @@ class Integration(SoftDeleted, Model):
 
     `system` is an adapter's name. `credential` is encrypted JSON of the adapter's CREDENTIAL fields, `secret` the
     encrypted key that signs webhooks; `former_secret` is valid until `former_secret_until`. `stopped_reason` is
-    `credential_rejected` after the system rejected the credential. No call is made before `held_until`. A worker owns
-    the integration's calls until `claimed_until`.
+    `credential_rejected` after the system rejected the credential. No call is made before `held_until`. A worker
+    thread has claimed the integration until `claimed_until`.
     """
 
     personal_data = None
@@ -72,7 +72,7 @@ class Integration(SoftDeleted, Model):
         return "stopped" if self.stopped_reason else "active"
 
     def hold(self, seconds: float = 0) -> None:
-        """Make no calls for some seconds (0: RECEIVER_DELAY), or longer if another process has said so."""
+        """Pause calls for `seconds`, or RECEIVER_DELAY if 0. Never shortens an existing pause."""
         until = clock.now() + min(timedelta(seconds=seconds) or RECEIVER_DELAY, MAX_RETRY_AFTER)
         is_longer = Integration.held_until.is_null() | (Integration.held_until < until)
         Integration.update(held_until=until).where(Integration.id == self.id, is_longer).execute()
@@ -188,6 +188,8 @@ class IntegrationOrder(Model):
         """Erase the candidate's orders, and queue their last reports."""
         orders = list(cls.personal_rows(key, session))
         for order in orders:
+            if order.application_id is None:
+                continue
             # Other rules' orders of the application could invite the candidate again.
             is_same = (cls.integration == order.integration_id) & (cls.application_id == order.application_id)
             for other in cls.select().where(is_same, cls.key.is_null()):
@@ -213,7 +215,9 @@ class IntegrationOrder(Model):
 
     def publish(self, event_type: str) -> None:
         """Publish a feed event about the order in the caller's transaction."""
-        payload = {"candidateId": self.key_id, "assessmentId": self.rule.assessment_id}
+        # The rule's assessment can have been replaced since the invitation.
+        invited: Any = self.key or self.rule
+        payload = {"candidateId": self.key_id, "assessmentId": invited.assessment_id}
         payload |= {"integrationId": self.integration_id, "orderId": self.id}
         payload |= {"state": self.state, "reason": self.reason}
         FeedEvent.publish(self.integration.organization_id, event_type, payload)
@@ -304,7 +308,7 @@ class NotificationChannel(SoftDeleted, Model):
     """A chat channel that gets an organization's events.
 
     `kind` is a module in integrations/chat/. `url` is encrypted. `assessment_ids` is None for all. `position` is the
-    feed's cursor. `disabled_reason` is set when the chat system no longer accepts messages.
+    feed's cursor. `disabled_reason` is `paused` (by a person) or `gone` (the chat system no longer accepts the URL).
     """
 
     personal_data = None
@@ -334,7 +338,7 @@ class NotificationChannel(SoftDeleted, Model):
 class Notification(Model):
     """An event to be sent to a channel; `sent_at` is None while it waits.
 
-    `subject_id` is the feed event's id; of `scored`, which is sent once, the session's. `reason` is an order's.
+    `subject_id` is the feed event's id, or for `scored` the session's, so that it is sent once. `reason` is an order's.
     """
 
     personal_data = PersonalData("notifications", None)

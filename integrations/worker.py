@@ -38,7 +38,7 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Task(NamedTuple):
-    """A task that the worker repeats in `threads` threads. `run` works until nothing is due."""
+    """A task that the worker repeats in `threads` threads. Each `run` processes a batch of what is due."""
 
     name: str
     run: Callable[[], Any]
@@ -58,7 +58,7 @@ def build_tasks(settings: Mapping[str, Any]) -> list[Task]:
 def update_orders(base_url: str) -> None:
     """Update the states of orders, and queue their reports."""
     states.refresh()
-    reports.build_due(base_url)
+    reports.queue_due(base_url)
 
 
 def call_systems() -> None:
@@ -157,9 +157,10 @@ def _attempt(integration: Integration, unit: Any, work: Callable[[], None]) -> N
     except Rejected as error:
         _give_up(unit, error.message)
     except TemporaryFailure as error:
-        has_reached_limit = error.retry_after_seconds > 0 and not error.is_unknown
+        # No attempt was made, or the rate limit rejected it: the attempt does not count.
+        is_on_hold = error.retry_after_seconds > 0 and not error.is_unknown
         integration.hold(error.retry_after_seconds)
-        if not has_reached_limit:
+        if not is_on_hold:
             _postpone(unit, error.message, error.retry_after_seconds)
     except Exception as error:
         if isinstance(error, Unavailable) or error_for(error):
@@ -173,7 +174,7 @@ def _stop(integration: Integration, unit: Any) -> None:
     is_same = (Integration.id == integration.id) & (Integration.credential == integration.credential)
     Integration.update(stopped_reason=CREDENTIAL_REJECTED).where(is_same).execute()
     if isinstance(unit, IntegrationOrder):
-        reading.need_person(unit, CREDENTIAL_REJECTED, due_at=unit.due_at)
+        reading.set_attention(unit, CREDENTIAL_REJECTED, due_at=unit.due_at)
 
 
 def _postpone(unit: Any, message: str, retry_after_seconds: float = 0) -> None:
@@ -191,6 +192,6 @@ def _postpone(unit: Any, message: str, retry_after_seconds: float = 0) -> None:
 
 def _give_up(unit: Any, message: str) -> None:
     if isinstance(unit, IntegrationOrder):
-        reading.need_person(unit, RETRIES_EXHAUSTED, last_error=message, due_at=None)
+        reading.set_attention(unit, RETRIES_EXHAUSTED, last_error=message, due_at=None)
     else:
         sending.give_up(unit, message)

@@ -12,8 +12,8 @@ import { plain, untrusted } from "../shared/untrusted.js";
 
 const STATES = ["attention", "received", "invited", "started", "submitted", "scored", "skipped", "expired", "revoked", "erased"];
 const PAGE_SIZE = 20;
-// These continue without a person, or need a choice.
-const NOT_RETRIED = ["already_assessed", "credential_rejected", "email_suppressed"];
+// These continue without a person.
+const CONTINUING = ["credential_rejected", "email_suppressed"];
 const KINDS = { attention: "bad", submitted: "good", scored: "good", skipped: "off", expired: "off", revoked: "off", erased: "off" };
 
 /** Build the list of an integration's orders. */
@@ -73,6 +73,7 @@ function reportsCell({ reports }) {
 }
 
 function actions(order, path, context) {
+  if (CONTINUING.includes(order.reason)) return null;
   const isAssessed = order.reason === "already_assessed";
   const choices = isAssessed ? [["report", "integrations.reportResult"], ["invite", "integrations.inviteAgain"]] : [[null, "integrations.retry"]];
   const run = async (action) => {
@@ -85,7 +86,11 @@ function actions(order, path, context) {
 
 async function retryAll(path, context) {
   const found = await api.all(path, "orders", { query: { state: "attention" }, signal: context.signal });
-  for (const { id, reason } of found) if (!NOT_RETRIED.includes(reason)) await api.post(`${path}/${id}/retry`, { action: null }).catch(toastError);
-  toast(t("integrations.retried"));
+  // `already_assessed` needs a choice.
+  const retried = found.filter(({ reason }) => reason !== "already_assessed" && !CONTINUING.includes(reason));
+  let failure = null;
+  for (const { id } of retried) await api.post(`${path}/${id}/retry`, { action: null }).catch((error) => (failure = error));
+  if (failure) toastError(failure);
+  else toast(t(retried.length ? "integrations.retried" : "integrations.nothingToRetry"));
   await context.refresh();
 }

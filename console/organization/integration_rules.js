@@ -33,7 +33,7 @@ export async function editRule(integration, rule, context) {
   const saved = await ask({ title: t(rule ? "integrations.changeRule" : "integrations.addRule"), content, save });
   if (!saved) return;
   await context.refresh();
-  if (!rule) await catchUp(integration, saved.rule, context);
+  if (!rule && saved.rule.active) await catchUp(integration, saved.rule, context);
 }
 
 function fields(rule, assessments, jobs, path, context) {
@@ -66,7 +66,7 @@ function stageFields(jobs, path, context) {
   return [field(t("integrations.job"), job), place];
 }
 
-/** List the applications that are in a rule's stage without an order, and invite the selected ones. */
+/** List the applications that wait in a rule's stage, and invite the selected candidates. */
 export async function catchUp(integration, rule, context) {
   const path = `/v1/integrations/${integration.id}/rules/${rule.id}/catch-up`;
   const { applications } = await api.get(path, { signal: context.signal });

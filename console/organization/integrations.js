@@ -122,7 +122,7 @@ function rulesTable(integration, context) {
           "div",
           { class: "actions" },
           actionButton(t("people.change"), ruleName(rule), () => editRule(integration, rule, context)),
-          actionButton(t("integrations.catchUp"), ruleName(rule), () => catchUp(integration, rule, context)),
+          rule.active && actionButton(t("integrations.catchUp"), ruleName(rule), () => catchUp(integration, rule, context)),
           actionButton(t("common.delete"), ruleName(rule), () => removeRule(integration, rule, context)),
         ),
     },

@@ -93,8 +93,11 @@ async function editChannel(channel, assessments, context) {
   const save = (form) => {
     const checked = (name) => [...form.querySelectorAll(`[name=${name}]:checked`)].map(({ value }) => value);
     const { name, includeNames } = form.elements;
+    const body = { name: name.value, events: checked("events"), includeNames: includeNames.checked };
     const ids = checked("assessmentIds");
-    const body = { name: name.value, events: checked("events"), assessmentIds: ids.length ? ids : null, includeNames: includeNames.checked };
+    const before = open.filter(({ id }) => channel?.assessmentIds?.includes(id)).map(({ id }) => id);
+    // The list lacks deleted assessments: without a change, the channel keeps its own.
+    if (!channel || ids.join() !== before.join()) body.assessmentIds = ids.length ? ids : null;
     if (url.value) body.url = url.value;
     return channel ? api.patch(`/v1/notifications/${channel.id}`, body) : api.post("/v1/notifications", body);
   };

@@ -40,7 +40,7 @@ SETTINGS = (
 )
 STEPS = (
     "In Ashby, open Admin, Integrations, Webhooks.",
-    "Create a webhook for “Candidate Stage Change”, with the URL below, and the secret below as secret token.",
+    "Create a webhook for “Candidate Stage Change” with the URL below. Enter the secret below as its secret token.",
     "Create another webhook with the same URL and token for “Candidate Delete”.",
 )
 
@@ -62,7 +62,7 @@ def parse(body: bytes) -> Hint | None:
         return Hint((), person_id, is_deleted=True) if person_id else None
     application = as_dict(data.get("application"))
     application_id = read_id(application.get("id"))
-    # It also causes applicationUpdate, and candidateHire causes it.
+    # A stage change also sends applicationUpdate, and a hire also sends candidateStageChange.
     if webhook.get("action") != "candidateStageChange" or not application_id:
         return None
     job_id = _id_of(application, "job")
@@ -99,7 +99,7 @@ def stages(api: Any, job_id: str | None) -> list[Stage]:
     result = []
     for plan in _list(api, "interviewPlan.list"):
         plan_id, title = read_id(plan.get("id")), plan.get("title")
-        # Without a job's plans, all can be its own.
+        # Without a job's plans, include all.
         if not plan_id or plan.get("isArchived") or (plan_ids - {None} and plan_id not in plan_ids):
             continue
         for row in _list(api, "interviewStage.list", interviewPlanId=plan_id):
@@ -204,7 +204,7 @@ def _call(api: Any, method: str, body: dict[str, Any]) -> dict[str, Any]:
             "POST", API + method, json=body, basic=(api.credential["apiKey"], ""), headers=HEADERS
         )
     except Rejected as error:
-        # Also in a 200.
+        # Ashby sends this error with status 200, too.
         if error.code == "missing_endpoint_permission":
             raise CredentialRejected(error.message, error.status, error.code) from None
         raise

@@ -29,7 +29,7 @@ from integrations.adapter import (
 
 NAME = "Greenhouse"
 HOSTS = ("harvest.greenhouse.io", "auth.greenhouse.io")
-# The limit of v3 is not documented, except by its responses' headers. Its window is 30 seconds.
+# Only response headers document v3's limit. Its window is 30 seconds.
 LIMIT = RateLimit(270, 30)
 CREDENTIAL = (
     InputField(
@@ -40,7 +40,7 @@ CREDENTIAL = (
         "harvest:notes:list.",
     ),
     InputField(
-        "userId", "Acting user", "Number of the user with the permissions. Empty: a service account.", False
+        "userId", "Acting user", "ID of the user whose permissions apply. Empty: a service account.", False
     ),
     InputField("clientSecret", "Client secret", "Shown with the client ID."),
 )
@@ -52,12 +52,12 @@ SETTINGS = (
         False,
         ("public", "private", "admin_only"),
     ),
-    InputField("noteUserId", "Author of notes", "Number of a user. Empty: Greenhouse's default.", False),
+    InputField("noteUserId", "Author of notes", "ID of a user. Empty: Greenhouse's default.", False),
 )
 
 STEPS = (
     "In Greenhouse, open Configure, Dev Center, Web Hooks.",
-    "Create a web hook: when “Candidate has changed Stage”, with the URL and the secret key below.",
+    "Create a web hook for “Candidate has changed Stage” with the URL and secret key below.",
     "Save. Greenhouse sends a ping. If the web hook is disabled afterwards, enable it.",
     "Create a second one with the same URL and secret key for “Candidate or Prospect deleted”.",
 )
@@ -65,7 +65,7 @@ STEPS = (
 API = "https://harvest.greenhouse.io/v3"
 TOKEN_URL = "https://auth.greenhouse.io/token"
 TOKEN_MARGIN_SECONDS = 60
-# If the response does not say it.
+# If the response has no expiry.
 TOKEN_SECONDS = 3600
 PAGE_SIZE = 500
 # In one request.
@@ -262,7 +262,7 @@ def _expiry(answer: dict[str, Any]) -> float:
         if seconds is not None:
             return time.time() + float(seconds)
         if not isinstance(at, str):
-            return float(str(at))
+            return float(at)  # type: ignore[arg-type]
         at = datetime.fromisoformat(at)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):

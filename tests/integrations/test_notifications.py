@@ -7,12 +7,14 @@ import pytest
 from factories import make_assessment, make_closed_session, make_key, make_session
 from response_checks import body_of, error_of, error_paths
 
-from integrations import notifications
-from integrations.tables import Notification, NotificationChannel
+from integrations import integrations as connected
+from integrations import notifications, rules, states, worker
+from integrations.tables import IntegrationReport, Notification, NotificationChannel
 from models import Delivery, privacy, sessions
 from models.deliveries import outcomes
 from models.webhooks.outbox import publish_new
 from rules.delivery import webhook_addresses
+from rules.delivery.retries import RETRY_DELAYS
 from tests.delivery.receiver import receiving
 
 CHANNELS = "/v1/notifications"
@@ -212,6 +214,56 @@ def test_a_channel_that_is_gone_is_disabled(reviewer, assessment, slack, deliver
     assert len(slack.messages) == 1
 
 
+def test_a_url_that_was_replaced_during_the_call_stays_enabled(
+    app, reviewer, assessment, slack, deliver, monkeypatch
+):
+    channel = create(reviewer)
+    post = notifications.post
+
+    def replace_and_post(*arguments):
+        body_of(reviewer.patch(f"{CHANNELS}/{channel['id']}", {"url": f"{URL}2"}))
+        return post(*arguments)
+
+    slack.responses = [(404, {}, b"channel_not_found")]
+    make_closed_session(assessment)
+    with monkeypatch.context() as during_call:
+        during_call.setattr(notifications, "post", replace_and_post)
+        deliver()
+    assert body_of(reviewer.get(CHANNELS))["channels"][0]["enabled"] is True
+
+
+def test_only_a_notification_that_failed_for_three_days_is_dropped(
+    reviewer, assessment, slack, deliver, clock
+):
+    create(reviewer)
+    slack.responses = [(500, {}, b"")] * 10
+    make_closed_session(assessment)
+    deliver()
+    for delay in RETRY_DELAYS[:-1]:
+        clock.fixed += delay
+        deliver()
+    later = make_closed_session(assessment)
+    for _ in range(2):
+        clock.fixed += RETRY_DELAYS[-1]
+        deliver()
+    assert texts(slack)[-2] == "2 submissions received."
+    assert later.key_id.hex[-6:] in texts(slack)[-1]
+
+
+def test_an_enabled_channel_sends_nothing_that_waited_when_it_was_disabled(
+    reviewer, assessment, slack, deliver, clock
+):
+    path = f"{CHANNELS}/{create(reviewer)['id']}"
+    slack.responses = [(500, {}, b"")]
+    make_closed_session(assessment)
+    deliver()
+    body_of(reviewer.patch(path, {"enabled": False}))
+    body_of(reviewer.patch(path, {"enabled": True}))
+    clock.fixed += timedelta(hours=1)
+    deliver()
+    assert len(slack.messages) == 1
+
+
 def test_a_rejected_message_is_dropped(reviewer, assessment, slack, deliver, clock):
     create(reviewer)
     slack.responses = [(400, {}, b"invalid_payload")]
@@ -265,7 +317,10 @@ def test_failed_emails_and_expired_sessions_are_sent(reviewer, organization, sla
     sessions.close_all_due()
     deliver()
     subject = f"{assessment.title}, candidate {key.id.hex[-6:]}."
-    assert texts(slack) == [f"Invitation not delivered: {subject}", f"Time ran out: {subject}"]
+    assert texts(slack) == [
+        f"Invitation not delivered: {subject}",
+        f"Session closed without a submission: {subject}",
+    ]
 
 
 def test_an_erasure_request_is_sent(reviewer, assessment, slack, deliver, candidate, key):
@@ -283,6 +338,29 @@ def test_an_order_that_needs_a_person_links_to_its_page(reviewer, slack, deliver
     (message,) = slack.messages
     button = json.loads(message.body)["blocks"][1]["elements"][0]
     assert button["url"] == "http://localhost:8000/console#/organization/integrations"
+
+
+def test_an_order_names_the_assessment_that_its_candidate_got(
+    reviewer, organization, slack, deliver, invited, rule, assessment
+):
+    create(reviewer, assessmentIds=[str(assessment.id)])
+    rules.update(rule, {"assessment": make_assessment(organization, title="Another")})
+    outcomes.fail(Delivery.get_by_id(invited.key.invitation_id), "No such mailbox.")
+    states.refresh()
+    deliver()
+    (text,) = texts(slack)
+    assert text.startswith(f"An order needs attention: {assessment.title}, candidate")
+
+
+def test_a_deleted_integrations_orders_need_nobody(reviewer, slack, deliver, invited, integration, clock):
+    create(reviewer)
+    connected.delete(integration)
+    outcomes.fail(Delivery.get_by_id(invited.key.invitation_id), "No such mailbox.")
+    clock.fixed += timedelta(hours=1)
+    worker.update_orders("https://assess.example.com")
+    deliver()
+    assert slack.messages == []
+    assert IntegrationReport.select().count() == 0
 
 
 def test_a_session_is_reported_as_scored_once(reviewer, assessment, slack, deliver, clock):

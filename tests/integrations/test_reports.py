@@ -8,7 +8,7 @@ import pytest
 import models
 from integrations import orders, rules, states
 from integrations.adapter import CredentialRejected, Rejected, TemporaryFailure
-from integrations.reports import Facts, build_text
+from integrations.reports import ReportValues, build_text
 from integrations.tables import Integration, IntegrationOrder, IntegrationReport
 from models import CandidateKey, FeedEvent, Score, Session, invitations, privacy, sessions
 from rules.delivery.retries import RETRY_DELAYS
@@ -79,7 +79,7 @@ def numbers_in(notes):
 )
 def test_a_report_has_only_what_the_rule_includes(facts, lines):
     defaults = {"title": "Backend", "state": "scored", "parts": ["score", "duration"]}
-    assert build_text(Facts(**defaults | facts)).splitlines() == ["Backend", *lines]
+    assert build_text(ReportValues(**defaults | facts)).splitlines() == ["Backend", *lines]
 
 
 def test_changes_of_fifteen_minutes_are_one_note(system, submitted, reviewer, report, clock, work):

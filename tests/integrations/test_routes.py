@@ -273,6 +273,13 @@ def test_only_confirmed_applications_are_invited(reviewer, path, rule):
     assert (entry.subject_kind, entry.subject_id) == ("rule", rule.id)
 
 
+def test_an_inactive_rule_invites_nobody(reviewer, path, rule):
+    body_of(reviewer.patch(f"{path}/rules/{rule.id}", {"active": False}))
+    response = reviewer.post(f"{path}/rules/{rule.id}/catch-up", {"applicationIds": ["265277"]})
+    assert error_of(response) == (409, "conflict")
+    assert not IntegrationOrder.select().exists()
+
+
 def test_names_of_waiting_candidates_are_for_admins(app, organization, path, rule):
     for role, status in (("observer", 403), ("reviewer", 403), ("admin", 200)):
         caller = Caller.person(app, factories.make_person(organization, role, name=role))

@@ -127,6 +127,16 @@ def test_reencrypt_names_what_it_cannot_decrypt(flask, integration):
     assert f"Cannot decrypt Greenhouse ({integration.id}). Add its former key to INTEGRATION_KEYS" in output
 
 
+def test_an_expired_secret_whose_key_was_lost_does_not_prevent_reencryption(flask, integration, clock):
+    secrets.use(parse_keys(f"new:{'n' * 32}"))
+    secrets.store_credential(integration, CREDENTIAL)
+    secret = secrets.new_signing_secret(integration)
+    clock.fixed += secrets.ROTATION_OVERLAP
+    flask("integrations", "reencrypt")
+    stored = Integration.get()
+    assert (secrets.signing_secrets(stored), stored.former_secret) == ([secret], None)
+
+
 def test_purge_empties_the_tables(flask, integration, organization):
     make_channel(organization)
     IntegrationCalls.create(integration=integration, day="2026-04-01")
