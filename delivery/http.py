@@ -49,7 +49,7 @@ def send(
 ) -> Response:
     """Send a request to a public address, or to one in `allowed_networks`. Raises ForbiddenDestination and ERRORS.
 
-    total_seconds -- for the whole request, even if the receiver responds slowly
+    total_seconds -- from the established connection to the end of the response
     max_bytes -- the response's body is truncated to this size
     """
     parts = urlsplit(url)
@@ -115,7 +115,7 @@ def _connection(parts: SplitResult, plain: socket.socket) -> HTTPConnection:
 
 @contextmanager
 def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block if it takes longer than this, by shutting down the connection."""
+    """Raise TimeoutError if the block takes longer than `seconds`, by shutting down the connection."""
     expired = threading.Event()
     # TLS wrapping detaches the original socket.
     duplicate = connection.dup()

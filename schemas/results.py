@@ -235,7 +235,7 @@ def build_csv_row(row: Any, criteria: Iterable[str]) -> list[Any]:
     missing = "hidden" if row.has_hidden_scores else "not scored" if result["sessionId"] else None
     status = result["status"]
     if status == "expired":
-        status = "time ran out" if result["sessionId"] else "never started"
+        status = "not completed" if result["sessionId"] else "never started"
     score, hidden_tests = result["score"], result["hiddenTests"] or {}
     findings = result["integrityFindings"] or {"codes": [], "checkedAt": None}
     cells = (

@@ -51,7 +51,7 @@ function candidateCell(row, name, isHidden) {
   return [h("span", { "data-name": true }, name(row)), note(details), h("span", { class: "cell-note narrow quiet" }, narrow.join(" · "))];
 }
 
-/** `Never started` or `Time ran out` instead of the API's `expired`. */
+/** `Never started` or `Not completed` instead of the API's `expired`. */
 function statusText(row) {
   const status = workStatus(row);
   return t(status === "expired" && !row.sessionId ? "board.neverStarted" : `report.statuses.${status}`);

@@ -75,7 +75,7 @@ def test_a_finding_that_changes_results_needs_a_second_reason(site, team, scored
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Advanced")
-    second = dialog.get_by_label("Despite the findings")
+    second = dialog.get_by_label("Reason despite the findings")
     second.wait_for()
     dialog.get_by_role("button", name="Save").click()
     assert dialog.is_visible()

@@ -135,7 +135,7 @@ def test_cohort_is_tested_again_after_confirmation(open_console, team, assessmen
     visit.page.get_by_text("Hidden tests by test").click()
     assert visit.shows("1 run (runner) of the current tests.")
     assert visit.page.get_by_role("row", name="orders::test 3 1 of 1 100 %").count() == 1
-    visit.page.get_by_role("button", name="Test the open cohort again").click()
+    visit.page.get_by_role("button", name="Test undecided candidates again").click()
     assert visit.shows("The current tests run on the submission of 1 undecided candidate.")
     visit.page.get_by_role("button", name="Start 1 run").click()
     assert visit.shows("1 run will start as soon as a runner is free.")
