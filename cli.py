@@ -382,7 +382,7 @@ def run_retention(apply: bool) -> None:
             click.echo(f"  {key.id}  ended {format_timestamp(privacy.ended_at(key))}  {key.assessment.title}")
         if apply:
             privacy.erase_overdue(organization, audit.COMMAND, waits=False)
-            remaining += list(privacy.overdue(organization))
+            remaining += list(privacy.overdue(Organization.get_by_id(organization.id)))
     if remaining:
         ids = ", ".join(str(key.id) for key in remaining)
         raise click.ClickException(f"Not erased: {ids}. Resolve the errors in the log, then run this again.")

@@ -154,7 +154,7 @@ def receive_bundle(object_key):
     request.max_content_length = storage.MAX_BUNDLE_BYTES
     try:
         _receive_bundle(folder, upload, length)
-        upload.record_bundle(length, max_bytes)
+        _record_bundle(upload, length, max_bytes)
     except errors.UploadRejected:
         folder.delete(object_key)
         raise
@@ -168,6 +168,16 @@ def _receive_bundle(folder, upload, length):
     except errors.NotFound:  # the upload was closed and its partial file deleted
         raise errors.UploadRejected() from None
     except Exception:
+        upload.release_space(length)
+        raise
+
+
+def _record_bundle(upload, length, max_bytes):
+    try:
+        upload.record_bundle(length, max_bytes)
+    except (errors.SessionFull, errors.UploadRejected):
+        raise
+    except Exception:  # such as a busy database: the client tries again
         upload.release_space(length)
         raise
 

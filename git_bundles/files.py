@@ -58,8 +58,11 @@ class File(NamedTuple):
         return is_relative and is_simple and leading <= self.path.count("/")
 
 
-def read_bundle(bundle: IO[bytes]) -> Callable[[], Iterator[File]]:
-    """Read a bundle. Returns a function that yields the files of its HEAD."""
+def read_bundle(bundle: IO[bytes], has_large: bool = False) -> Callable[[], Iterator[File]]:
+    """Read a bundle. Returns a function that yields the files of its HEAD.
+
+    has_large -- whether files over MAX_OBJECT_BYTES are read, too
+    """
     reference, _ = read_references(bundle)
     objects = Objects(bundle)
     entries = changed_files(objects, None, objects.get_tree_id(objects.peel(reference)))
@@ -71,7 +74,10 @@ def read_bundle(bundle: IO[bytes]) -> Callable[[], Iterator[File]]:
             try:
                 content = objects.get(entry.name, BLOB) if entry.has_content else b""
             except TooLarge:
-                raise Unreadable(f"{path} is larger than {MAX_OBJECT_BYTES // MEGABYTE} MiB.") from None
+                large = objects.get_large(entry.name) if has_large else None
+                if large is None:
+                    raise Unreadable(f"{path} is larger than {MAX_OBJECT_BYTES // MEGABYTE} MiB.") from None
+                content = large
             kind = entry.mode & TYPE
             mode = kind if kind in (LINK, SUBMODULE) else EXECUTABLE if entry.mode & 0o100 else REGULAR
             yield File(path, mode, content)
@@ -159,7 +165,7 @@ def export(bundle: IO[bytes], output: IO[bytes]) -> None:
     """Write the files of a bundle's HEAD as a tar, without submodules and links that leave the repository."""
     bytes_left = MAX_INFLATED_BYTES
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for file in read_bundle(bundle)():
+        for file in read_bundle(bundle, has_large=True)():
             bytes_left -= len(file.content)
             if bytes_left < 0:
                 raise _too_large(MAX_INFLATED_BYTES)

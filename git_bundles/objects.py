@@ -108,6 +108,7 @@ class Objects:
     def __init__(self, file: IO[bytes]):
         self._objects: dict[str, tuple[int, bytes]] = {}
         self._large_sizes: dict[str, int] = {}  # of files larger than MAX_OBJECT_BYTES
+        self._large_entries: dict[str, Entry] = {}  # of those that are not deltas
         # Whether the ids of some files are unknown, because a delta's base or result is too large.
         self._has_unnamed = False
         self._bytes_left = MAX_INFLATED_BYTES
@@ -134,6 +135,7 @@ class Objects:
             content = b"".join(chunks)
             return _Base(entry.offset, self._store(entry.kind, content), entry.kind, content)
         name = self._store_size(entry.kind, entry.size, chunks)
+        self._large_entries[name] = entry
         return _Base(entry.offset, name, entry.kind, entry if entry.size <= MAX_NAMED_BYTES else None)
 
     def _count(self, size: int) -> None:
@@ -191,6 +193,11 @@ class Objects:
         if actual_kind != kind:
             raise Unreadable("An object in the bundle has an unexpected type.")
         return content
+
+    def get_large(self, name: str) -> bytes | None:
+        """Return the content of a file over MAX_OBJECT_BYTES; None if the bundle has it only as a delta."""
+        entry = self._large_entries.get(name)
+        return None if entry is None else b"".join(self._pack.read(entry))
 
     def size(self, name: str) -> int:
         """Return the size of an object's content, or 0 if it is not in memory."""

@@ -40,7 +40,7 @@ MAX_TITLE_CHARACTERS = 100
 TEXTS = {
     "submitted": ("Submission received", "submissions received"),
     "scored": ("Scored", "sessions scored"),
-    "expired": ("Session closed without a submission", "sessions closed without a submission"),
+    "expired": ("Session closed before it was completed", "sessions closed before they were completed"),
     "attention": ("An order needs attention", "orders need attention"),
     "emailFailed": ("Invitation not delivered", "invitations not delivered"),
     "erasureRequested": ("Erasure requested", "erasure requests"),

@@ -131,6 +131,8 @@ class Assessment(ProtectedModel):
             task = template or issue
             shares_task = task is not None and repo_url in (None, task.repo_url)
             values = _issue_columns(issue, with_repository=shares_task and not template) | values
+            if template and repo_url == template.repo_url:
+                values = {"repo_subdir": template.repo_subdir} | values
             if not values.get("task_brief"):
                 raise invalid("taskBrief", "Required when issueId is not provided.")
             used = cls.used_this_month(organization)

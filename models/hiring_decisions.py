@@ -31,9 +31,11 @@ def decide(
     session = Session.get_or_none(Session.key == key)
     if "hired" in (decision, previous):
         _mark_hired(session, decision == "hired")
-    now = clock.now()
-    reasons = {"decision_reason": reason, "decision_finding_reason": finding_reason}
-    key.update_columns(decision=decision, **reasons, decided_at=now, decided_by=reviewer)
+    columns: dict[str, Any] = {"decision_reason": reason, "decision_finding_reason": finding_reason}
+    # A reason alone is no decision, which would reveal the scores (R49).
+    if decision != "undecided" or key.decided_at is not None:
+        columns |= {"decided_at": clock.now(), "decided_by": reviewer}
+    key.update_columns(decision=decision, **columns)
     if decision != previous:
         payload: dict[str, Any] = {"candidateId": key.id, "assessmentId": key.assessment_id}
         payload |= {"sessionId": session and session.id, "decision": decision, "previousDecision": previous}
@@ -58,9 +60,11 @@ def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[di
     others = list(query.where(Session.assessment == key.assessment_id, Session.id != session.id))
     hidden = visibility.hidden_scores(viewer, [session.id, *(other.id for other in others)])
     missing = None
-    if session.id in hidden:
+    if key.assessment.rubric_id is None:
+        pass
+    elif session.id in hidden:
         missing = "You have not scored every criterion."
-    elif session.score_total is None and key.assessment.rubric_id:
+    elif session.score_total is None:
         missing = "Not every criterion has a score."
     own = _result(session, decision, hidden)
     results = [_result(other, other.key.decision, hidden) for other in others]

@@ -15,7 +15,7 @@ from models import external_ids, hiring_decisions, visibility
 from models.assessments import Assessment
 from models.base import clock, db, for_update, new_id
 from models.deliveries import Delivery, limit, outbox, outcomes
-from models.deliveries.table import REMINDER
+from models.deliveries.table import INVITATION, REMINDER
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session, update_time_limit
@@ -145,7 +145,7 @@ def invite(key: CandidateKey, check: Check) -> None:
 
 
 def _enqueue_invitation(key: CandidateKey, **data: Any) -> None:
-    outbox.cancel_queued_invitations(key)
+    outbox.cancel_queued(key, INVITATION, "A newer invitation was sent.")
     invitation = _new_message(key) | {"id": new_id(), "subject_id": key.id}
     outbox.enqueue_invitations(key.organization_id, [invitation], key.invitation_data | data)
     key.update_columns(invitation_id=invitation["id"], bounced=False)
@@ -240,6 +240,8 @@ def _expire(
     if not now < new_expiry <= now + MAX_EXPIRY:
         field = "expiresAt" if expires_at else "days"
         raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
+    # A queued reminder belongs to the former expiry.
+    outbox.cancel_queued(key, REMINDER, "The expiry was changed.")
     key.update_columns(expires_at=new_expiry, reminded_at=None)
     if send_email:
         _enqueue_invitation(key, isExtension=True)
@@ -297,6 +299,8 @@ def _keys_to_remind(now: datetime) -> Iterator[CandidateKey]:
             CandidateKey.expires_at <= now + timedelta(days=days),
             CandidateKey.candidate_email.is_null(False),
             ~CandidateKey.bounced,
+            CandidateKey.decision == "undecided",
+            CandidateKey.erasure_requested_at.is_null(),
             Session.id.is_null(),
         )
         yield from query.limit(BATCH_SIZE)

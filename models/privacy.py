@@ -112,6 +112,10 @@ def erase_overdue(organization: Organization, actor: audit.Actor, *, waits: bool
     """
 
     def run(key: CandidateKey) -> int:
+        # The key can have been reopened, or the period changed, since the query.
+        current = Organization.get_by_id(organization.id)
+        if not overdue(current).where(CandidateKey.id == key.id).exists():
+            return 0
         derivation = derive_before_erasure(key)
         with db.atomic():
             erase(key, derivation=derivation)

@@ -77,7 +77,8 @@ _SCORED_BY_TOKEN = f"""
       AND x.criterion <> '{RECOMMENDATION["key"]}'
 """
 _IS_CLOSED = "s.closed_at IS NOT NULL"
-_IS_UNDECIDED = "k.decision = 'undecided' AND k.erased_at IS NULL"
+# An erasure revokes the key. A revoked candidate cannot be decided.
+_IS_UNDECIDED = "k.decision = 'undecided' AND k.revoked_at IS NULL"
 # The same conditions as in models/todo.py. `erased` alone is not a finding to review.
 VIEWS = {
     "undecided": f"{_IS_CLOSED} AND {_IS_UNDECIDED}",

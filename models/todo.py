@@ -22,6 +22,7 @@ from models.sessions import Session
 from models.sessions.submissions import Submission
 from models.tasks import checks
 from models.tasks.checks import TaskCheck
+from models.tasks.files import TESTS, TaskFile
 from models.tasks.runner_tokens import RunnerToken
 from models.tasks.runs import FAILED, WAITING, TestRun
 from models.webhooks import Webhook
@@ -36,7 +37,7 @@ M = Assignment.alias("m")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
 _CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
 # A literal, because SQLite does not use a partial index for a parameter.
-_IS_UNDECIDED = K.decision == peewee.SQL("'undecided'")
+_IS_UNDECIDED = (K.decision == peewee.SQL("'undecided'")) & K.revoked_at.is_null()
 _CANDIDATE = (
     K.id.alias("candidate_id"),
     *(K.candidate_name, K.candidate_email, K.external_id),
@@ -170,7 +171,11 @@ def _failed_checks(reviewer: ApiToken) -> Query:
     query = query.join(A, on=(A.id == TaskCheck.owner_id))
     query = query.where(A.organization == reviewer.organization_id, A.deleted_at.is_null())
     has_failed = TaskCheck.state.in_((checks.NOT_READY, checks.FAILED))
-    query = query.where(has_failed, ~peewee.fn.EXISTS(newer.select(newer.id).where(is_newer)))
+    has_tests = TaskFile.select(TaskFile.id).where(
+        TaskFile.owner_id == A.id, TaskFile.kind == TESTS, TaskFile.replaced_at.is_null()
+    )
+    query = query.where(has_failed, peewee.fn.EXISTS(has_tests))
+    query = query.where(~peewee.fn.EXISTS(newer.select(newer.id).where(is_newer)))
     return query.order_by(TaskCheck.finished_at, TaskCheck.id)
 
 

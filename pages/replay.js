@@ -18,7 +18,7 @@ const STATUSES = {
   expired: {
     heading: "Thank you. The time is up.",
     status: "Closed",
-    message: (org) => `The session closed before you submitted. ${org} has everything that was received by then.`,
+    message: (org) => `The session is closed. ${org} has everything that was received by then.`,
     when: (session) => ["Closed", session.closedAt ?? session.closesAt],
   },
 };

@@ -67,6 +67,8 @@ async function load() {
   showSubmission();
   showHiddenTests();
   if (!canSubmit()) stopTimers();
+  // A session that the time limit closed after a submission becomes complete without a question.
+  if (isFirst && body.status === "expired" && body.submission && canSubmit()) complete();
 }
 
 function showHiddenTests() {

@@ -74,6 +74,9 @@ def read_tar(source: str, form: str) -> Iterator[Entry]:
 def read_zip(source: str) -> Iterator[Entry]:
     """Yield a zip archive's entries. If all are in one folder, this folder is the root."""
     with zipfile.ZipFile(source) as archive:
+        for entry in archive.infolist():
+            if entry.create_system == 0:  # Windows PowerShell separates folders by backslashes
+                entry.filename = entry.filename.replace("\\", "/")
         entries = [entry for entry in archive.infolist() if not entry.filename.startswith("__MACOSX/")]
         roots = {"".join(entry.filename.partition("/")[:2]) for entry in entries}
         root = roots.pop() if len(roots) == 1 else ""

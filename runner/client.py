@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 60
 MAX_BACKOFF_SECONDS = 30
 MAX_INPUT_BYTES = 128 << 20
 # A later attempt can succeed.
-TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+TEMPORARY = {408, 425, 429}
 
 Result = TypeVar("Result")
 
@@ -49,9 +49,11 @@ class Client:
             raise Unauthorized
         if response.status_code == 409 and "input_unavailable" in response.text:
             raise InputUnavailable(response.json()["error"])
-        if response.status_code in (404, 409):
+        # A proxy without a running service behind it also responds with 404, but not in JSON.
+        is_from_proxy = response.status_code == 404 and not response.text.startswith("{")
+        if response.status_code in (404, 409) and not is_from_proxy:
             raise Aborted
-        if response.status_code in TEMPORARY:
+        if is_from_proxy or response.status_code in TEMPORARY or response.status_code >= 500:
             raise requests.HTTPError(f"{response.status_code} {response.reason}")
         if response.status_code not in (200, 204):
             raise ValueError(f"{method} {path}: {response.status_code} {response.text[:500]}")

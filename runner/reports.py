@@ -10,6 +10,7 @@ from runner import Unusable
 MAX_REPORT_MB = 8
 MAX_TESTS = 10_000
 MAX_NAME = 500
+MAX_DURATION_MS = 86_400_000
 MAX_OUTPUT_BYTES, MAX_OUTPUTS_BYTES = 16 << 10, 1 << 20
 
 PYTEST_CANARY = """
@@ -56,7 +57,9 @@ def parse(report: bytes) -> list[dict[str, Any]]:
         test["outcome"] = "failed" if problems else "skipped" if is_skipped else "passed"
         test["output"] = output.decode("utf-8", "ignore")
         is_time = re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,12})?", seconds, re.ASCII)
-        tests.append(test | {"durationMs": int(float(seconds) * 1000) if is_time else 0})
+        tests.append(
+            test | {"durationMs": min(int(float(seconds) * 1000), MAX_DURATION_MS) if is_time else 0}
+        )
     return tests
 
 

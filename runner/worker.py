@@ -94,7 +94,7 @@ class Worker:
             except (Aborted, Unauthorized):
                 self.abort()
                 break
-            except requests.RequestException:
+            except (requests.RequestException, ValueError):
                 pass
 
 

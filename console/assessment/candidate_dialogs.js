@@ -18,15 +18,22 @@ export async function allowRestart({ path, name, onDone }) {
 /** Update the name, email address or external id. */
 export async function updateDetails({ path, name, candidate, onDone }) {
   const before = Object.fromEntries(FIELDS.map((key) => [key, candidate[key]]));
+  let changed = {};
   const response = await ask({
     title: t("actions.update.title", { name }),
     content: [
       h("p", {}, t("actions.update.text")),
       FIELDS.map((key) => field(t(`actions.update.${key}`), h("input", { name: key, value: candidate[key] ?? "", autocomplete: "off", maxlength: 255 }))),
     ],
-    save: (form) => api.patch(path, Object.fromEntries(FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]))),
+    save: (form) => {
+      const values = FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]);
+      // The other fields keep what somebody else entered meanwhile.
+      changed = Object.fromEntries(values.filter(([key, value]) => value !== before[key]));
+      return api.patch(path, changed);
+    },
   });
-  if (response) onDone(t("actions.update.done", { name }), () => api.patch(path, before));
+  const undone = Object.fromEntries(Object.keys(changed).map((key) => [key, before[key]]));
+  if (response) onDone(t("actions.update.done", { name }), () => api.patch(path, undone));
 }
 
 /** Change the candidate's time limit, by minutes or by a factor. */
@@ -76,7 +83,7 @@ export async function accommodate({ path, name, assessment, candidate, onDone })
 
   function update() {
     const value = Number(amount.value);
-    const minutes = { none: base, extraMinutes: base + value, timeMultiplier: Math.ceil(base * value) }[kind];
+    const minutes = { none: base, extraMinutes: base + value, timeMultiplier: Math.ceil((base * Math.round(value * 1000)) / 1000) }[kind];
     fill(result, minutes > 0 ? t("actions.accommodate.result", { time: formatDuration(minutes * 60) }) : "");
   }
 }

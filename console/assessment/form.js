@@ -47,8 +47,8 @@ async function loadAssessment(assessmentId, signal) {
 }
 
 function assessmentForm({ assessment, template, etag, hasStarted = false, rubrics, settings, disclosure }, { go, me, reload, canWrite }) {
-  const draftName = assessment ? `assessment ${assessment.id}` : "assessment";
-  const stored = canWrite && !template && loadDraft(me, draftName);
+  const draftName = assessment ? `assessment ${assessment.id}` : template ? `assessment from ${template.id}` : "assessment";
+  const stored = canWrite && loadDraft(me, draftName);
   // A draft must not overwrite a later update of the assessment.
   const draft = stored && stored.etag === etag ? stored : null;
   const values = draft?.values ?? assessment ?? template ?? DEFAULTS;
@@ -57,7 +57,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   const submit = h("button", { type: "submit", class: "primary" }, t(assessment ? "common.save" : "assessmentForm.create"));
   const form = h("form", { class: "assessment-form", novalidate: true, oninput: update });
   onSubmit(form, { submit, message, save, onError });
-  const problem = problemField(assessment?.issue ?? template?.issue ?? draft?.issue ?? null, prefill);
+  const problem = problemField(draft ? draft.issue : (assessment?.issue ?? template?.issue ?? null), prefill);
   fill(
     form,
     !canWrite && readOnlyNotice(),

@@ -68,7 +68,7 @@ export function rubricFields(rubric = null) {
         key: existing.get(element).key ?? createKey(value("title"), usedKeys),
         title: value("title"),
         ...(value("description") ? { description: value("description") } : {}),
-        weight: Number(value("weight")) || 1,
+        weight: value("weight") === "" ? 1 : Number(value("weight")),
         levels: readLevels(value("levels"), existing.get(element).levels),
       };
     });

@@ -34,7 +34,9 @@ export const decide = (row, { me, onDone }) => decideAll([row], { me, onDone });
  * meanwhile, and leaves them out unless it is saved again.
  */
 export async function decideAll(rows, { me, onDone }) {
-  const entries = await Promise.all(rows.map((row) => load(row, me)));
+  const { loaded: entries, gone } = await loadEach(rows, (row) => load(row, me));
+  if (gone.length) toast(gone.join(" "));
+  if (!entries.length) return;
   const current = entries.map(({ draft, candidate }) => draft?.decision ?? candidate.decision);
   const update = () => entries.forEach((entry) => entry.update(value.value));
   const value = h("select", { name: "decision", required: true, oninput: update }, DECISIONS.map((name) => h("option", { value: name }, t(`decisions.names.${name}`))));
@@ -82,14 +84,25 @@ async function put(entry, decision) {
 /** Load a candidate, with the ETag that prevents overwriting a later change. */
 export const loadCandidate = (id) => api.getWithEtag(`/v1/candidates/${id}`);
 
+/** Load each row's candidate. `gone` names those who were revoked or erased. */
+export async function loadEach(rows, load) {
+  const results = await Promise.allSettled(rows.map(async (row) => ({ row, ...(await load(row)) })));
+  const failure = results.find(({ reason }) => reason && reason.status !== 404);
+  if (failure) throw failure.reason;
+  const gone = rows.filter((row, n) => results[n].reason).map((row) => `${candidateName(row, row)}: ${t("decisions.gone")}.`);
+  return { loaded: results.filter(({ value }) => value).map(({ value }) => value), gone };
+}
+
 /** Load a candidate with the scores that suggest a reason. The entry's `element` has the fields for the reasons. */
 async function load(row, me) {
   const loaded = await loadCandidate(row.candidateId);
   const { candidate } = loaded;
   const scorecard = candidate.sessionId && (await api.get(`/v1/sessions/${candidate.sessionId}/scores`));
   const draftName = `decision ${candidate.id}`;
-  const draft = loadDraft(me, draftName);
-  const store = () => storeDraft(me, draftName, { decision: entry.decision, suggested, ...entry.reasons() });
+  const stored = loadDraft(me, draftName);
+  // A draft must not replace a later decision.
+  const draft = stored?.decidedAt === candidate.decidedAt ? stored : null;
+  const store = () => storeDraft(me, draftName, { decidedAt: entry.candidate.decidedAt, decision: entry.decision, suggested, ...entry.reasons() });
   const reason = h("textarea", { name: "reason", rows: 3, maxlength: 2000, oninput: store }, draft?.reason ?? "");
   const findingReason = h("textarea", { name: "findingReason", rows: 2, maxlength: 2000, oninput: store }, draft?.findingReason ?? candidate.decisionFindingReason ?? "");
   const findingField = field(t("decisions.findingReason"), findingReason, t("decisions.findingReasonHint"));

@@ -8,7 +8,7 @@ import { candidateName } from "../shared/names.js";
 import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
-import { decideAll, loadCandidate } from "./decision.js";
+import { decideAll, loadCandidate, loadEach } from "./decision.js";
 
 // A decision also loads scores and warnings, and requests are limited per minute.
 const [MAX_ROWS, MAX_DECISIONS] = [200, 100];
@@ -87,10 +87,10 @@ export function selectionBar({ can, me, onDone }) {
 /** Confirm an action, and run it for each candidate for whom it is available. `blind` of a row is its assessment's. */
 export async function act(name, rows, { onDone }) {
   const action = ACTIONS[name];
-  const loaded = await Promise.all(rows.map((row) => loadCandidate(row.candidateId ?? row.id)));
-  const entries = loaded.map((entry, n) => ({ ...entry, name: candidateName(entry.candidate, rows[n]), key: crypto.randomUUID() }));
+  const { loaded, gone } = await loadEach(rows, (row) => loadCandidate(row.candidateId ?? row.id));
+  const entries = loaded.map(({ row, ...entry }) => ({ ...entry, name: candidateName(entry.candidate, row), key: crypto.randomUUID() }));
   const accepted = entries.filter(({ candidate }) => action.accepts(candidate));
-  const leftOut = entries.filter((entry) => !accepted.includes(entry)).map((entry) => `${entry.name}: ${t(`decisions.unavailable.${name}`)}.`);
+  const leftOut = [...gone, ...entries.filter((entry) => !accepted.includes(entry)).map((entry) => `${entry.name}: ${t(`decisions.unavailable.${name}`)}.`)];
   if (!accepted.length) return toast(leftOut.join(" "));
   const form = { days: 7, sendEmail: true };
   const list = h("ul", { class: "email-list" });
@@ -105,7 +105,9 @@ export async function act(name, rows, { onDone }) {
   });
   const done = accepted.filter(({ isDone }) => isDone);
   if (!done.length) return;
-  toast(t(`decisions.${name}.done`, values(done)), action.undo && { undo: () => undo(done) });
+  // A reopened invitation cannot be expired again.
+  const canUndo = action.undo && (name !== "extend" || done.every(({ candidate }) => candidate.status === "pending"));
+  toast(t(`decisions.${name}.done`, values(done)), canUndo && { undo: () => undo(done) });
   onDone();
 
   function extensionFields() {

@@ -17,7 +17,8 @@ const CONFLICTS = ["rubric_changed", "score_changed", "not_found"];
 /** Load the scores for the rubric's current version. `send` sends a request that returns a scorecard. */
 export async function load({ path, signal }, send = () => api.get(`${path}/scores`, { signal })) {
   const scorecard = await send();
-  if (scorecard.rubricVersion === scorecard.currentRubricVersion) return scorecard;
+  // Scores of a former rubric can have the same version number: only a version selects the current rubric.
+  if (!scorecard.rubric) return scorecard;
   return api.get(`${path}/scores`, { query: { version: scorecard.currentRubricVersion }, signal });
 }
 
@@ -165,7 +166,10 @@ async function findNext({ session, signal }) {
   const { unscored } = await api.get("/v1/todo", { query: { limit: MAX_TODO_ENTRIES }, signal });
   const entries = unscored.entries.filter(({ assessmentId }) => assessmentId === session.assessmentId);
   const at = entries.findIndex(({ sessionId }) => sessionId === session.id);
-  return [...entries.slice(at + 1), ...entries.slice(0, Math.max(at, 0))][0]?.sessionId;
+  const next = [...entries.slice(at + 1), ...entries.slice(0, Math.max(at, 0))][0]?.sessionId;
+  if (next || unscored.count <= unscored.entries.length) return next;
+  const { results } = await api.get(`/v1/assessments/${session.assessmentId}/results`, { query: { view: "to_score", limit: 2 }, signal });
+  return results.find(({ sessionId }) => sessionId !== session.id)?.sessionId;
 }
 
 /** Return the criteria, and the recommendation in their form. */

@@ -1055,6 +1055,7 @@ const texts = {
     noEmail: "gets no email",
     hiddenEmail: "an address that is hidden from you",
     leftOut: { one: "{n} candidate was left out. {names}", other: "{n} candidates were left out. {names}" },
+    gone: "was revoked or erased",
     unavailable: { resend: "has finished, or the invitation has expired or has no email address", extend: "has already started", remind: "has started, or the invitation has expired or has no email address" },
     resend: {
       title: { one: "Resend the invitation of {name}?", other: "Resend {n} invitations?" },
@@ -1469,7 +1470,7 @@ const texts = {
     eventTexts: {
       submitted: "Submission received",
       scored: "Session scored",
-      expired: "Session closed without a submission",
+      expired: "Session closed before it was completed",
       attention: "Order needs attention",
       emailFailed: "Invitation not delivered",
       erasureRequested: "Erasure requested",

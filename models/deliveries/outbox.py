@@ -92,8 +92,7 @@ def cancel(delivery: Delivery) -> None:
         raise NotQueued()
 
 
-def cancel_queued_invitations(key: Any) -> None:
-    """Cancel a candidate's queued invitations before a newer invitation is queued."""
-    update = Delivery.update(state="canceled", last_error="A newer invitation was sent.")
-    is_invitation = (Delivery.subject_id == key.id) & (Delivery.kind == INVITATION)
-    update.where(is_invitation, Delivery.state == "queued").execute()
+def cancel_queued(key: Any, kind: str, reason: str) -> None:
+    """Cancel a candidate's queued invitations or reminders."""
+    is_queued = (Delivery.subject_id == key.id) & (Delivery.kind == kind) & (Delivery.state == "queued")
+    Delivery.update(state="canceled", last_error=reason).where(is_queued).execute()

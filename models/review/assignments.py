@@ -2,12 +2,13 @@
 
 import random
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import peewee
 
-from errors import NoRubric, invalid
+from errors import NoRubric, NotFound, invalid
 from models.assessments import Assessment
 from models.base import Query, TimestampField, clock, db
 from models.deliveries import ASSIGNMENT, outbox
@@ -109,7 +110,8 @@ class Assignment(ProtectedModel):
     def end_all_for_user(cls, user: User) -> None:
         """End the assignments of a user who can no longer score."""
         for assignment in list(cls.select().where(cls.user == user, cls.removed_at.is_null())):
-            assignment.set_once("removed_at")
+            with suppress(NotFound):  # removed meanwhile
+                assignment.set_once("removed_at")
 
 
 def _to_score(assessment: Assessment) -> Query:

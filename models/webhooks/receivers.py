@@ -38,7 +38,7 @@ def update(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = la
         enabled = values.pop("enabled", None)
         changes = hook.changed_columns(values)
         if "url" in changes:
-            changes["held_until"] = None
+            changes |= {"held_until": None, "failing_since": None}
         if changes:
             hook.update_columns(updated_at=clock.now(), **changes)
         if enabled and not hook.is_enabled:

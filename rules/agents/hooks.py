@@ -123,7 +123,7 @@ def _outcome(hook: Hook) -> Iterator[RecordedEvent]:
         return
     events = _CALL_EVENTS[hook.tool](tool_use_id, name, hook.fields)
     for index, (kind, data) in enumerate(events):
-        data = without_none(**data, toolUseId=tool_use_id)
+        data = {"toolUseId": tool_use_id} | without_none(**data)
         yield RecordedEvent(kind, data, tool_use_id, index, hook.text("agent_id"))
 
 

@@ -52,6 +52,12 @@ def test_hidden_totals_give_no_warning(app, reader, organization, sessions):
     assert codes(reader, sessions[0]) == ["lower_total"]
 
 
+def test_nobody_must_score_without_a_rubric(app, organization):
+    session = make_session(make_key(make_assessment(organization)))
+    person = Caller.person(app, make_person(organization, "reviewer"))
+    assert codes(person, session) == []
+
+
 def test_findings_that_change_results_need_a_second_reason(reviewer, sessions):
     Session.update(integrity_codes=["call_not_recorded"], score_total=None).execute()
     found = warnings(reviewer, sessions[0])

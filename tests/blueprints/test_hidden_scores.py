@@ -184,6 +184,15 @@ def test_results_hide_scores_from_people_who_have_not_scored(people, reviewer, s
     assert row != reviewer.get(f"{path}/export").text.splitlines()[1]
 
 
+def test_a_reason_without_a_decision_reveals_nothing(people, reviewer, scored):
+    _, bob, _ = people
+    path = f"/v1/candidates/{scored.key_id}"
+    body_of(reviewer.put(f"{path}/decision", {"decision": "undecided", "reason": "Ask for references."}))
+    candidate = body_of(reviewer.get(path))["candidate"]
+    assert (candidate["decisionReason"], candidate["decidedAt"]) == ("Ask for references.", None)
+    assert scorecard(bob, scored)["othersHidden"] is True
+
+
 def test_views_and_their_counts_do_not_reveal_a_hidden_disagreement(people, reviewer, scored):
     ann, bob, carol = people
     put_scores(reviewer, scored, 1)

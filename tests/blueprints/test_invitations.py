@@ -320,7 +320,13 @@ def test_reminders_are_not_sent_by_default(clock, key):
     assert invitations.enqueue_reminders() == 0
 
 
-@pytest.mark.parametrize("event", ["started", "revoked", "expired", "erased", "bounced", "no address"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *("started", "revoked", "expired", "erased", "bounced", "no address"),
+        *("rejected", "erasure requested"),
+    ],
+)
 def test_reminders_are_not_queued_after(flask, clock, reviewer, reminded_key, event):
     clock.fixed = reminded_key.expires_at - timedelta(days=0 if event == "expired" else 2)
     causes = {
@@ -330,6 +336,8 @@ def test_reminders_are_not_queued_after(flask, clock, reviewer, reminded_key, ev
         "erased": lambda: privacy.erase(reminded_key, reviewer.row),
         "bounced": lambda: flask("deliveries", "bounce", "alice@example.com"),
         "no address": lambda: reviewer.patch(path_of(reminded_key), {"candidateEmail": None}),
+        "rejected": lambda: invitations.decide(reminded_key, reviewer.row, "rejected", None),
+        "erasure requested": reminded_key.request_erasure,
     }
     causes[event]()
     assert invitations.enqueue_reminders() == 0
@@ -354,6 +362,18 @@ def test_reminders_follow_an_extended_expiry(clock, reviewer, reminded_key, work
     assert history(reviewer, reminded_key)[0] == ("reminder", "canceled")
     clock.fixed += timedelta(days=7)
     assert invitations.enqueue_reminders() == 1
+
+
+def test_a_reminder_after_an_extension_is_sent_although_the_former_one_was_queued(
+    clock, reviewer, reminded_key, worker
+):
+    clock.fixed += timedelta(days=5)
+    assert invitations.enqueue_reminders() == 1
+    body_of(reviewer.post(path_of(reminded_key, "/extend"), {"days": 7}))
+    body_of(reviewer.post(path_of(reminded_key, "/remind")))
+    clock.fixed += timedelta(minutes=1)
+    worker.run_once()
+    assert history(reviewer, reminded_key)[:2] == [("reminder", "saved"), ("reminder", "canceled")]
 
 
 def test_the_reminder_must_be_due_after_the_invitation(reviewer, assessment):

@@ -70,6 +70,16 @@ def test_a_person_must_score_every_criterion_of_each_closed_session(app, organiz
     assert session_ids(carol, "unscored") == ids[:1]
 
 
+def test_sessions_of_revoked_candidates_need_nothing(reviewer, scored):
+    session = make_closed_session(scored)
+    path = f"/v1/assessments/{scored.id}/results"
+    assert body_of(reviewer.get(f"{path}/views"))["views"]["undecided"] == 1
+    session.key.revoke()
+    assert session_ids(reviewer, "unscored") == []
+    assert body_of(reviewer.get(f"{path}/views"))["views"]["undecided"] == 0
+    assert body_of(reviewer.get(path, view="undecided"))["results"] == []
+
+
 def test_sessions_are_listed_by_closing_time(reviewer, scored, clock):
     started_first = make_session(make_key(scored))
     clock.fixed += timedelta(minutes=10)

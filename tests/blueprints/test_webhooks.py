@@ -388,6 +388,17 @@ def test_failed_test_delays_messages_by_30_seconds(clock, worker, hook, receiver
     assert hook.state["failingSince"] is None
 
 
+def test_new_url_is_not_disabled_for_failures_of_the_former(failing, clock, worker, receiver):
+    for _ in range(MAX_ATTEMPTS - 2):
+        clock.fixed = WebhookDelivery.get().due_at + timedelta(milliseconds=1)
+        worker.post_webhooks()
+    failing.update(url=receiver.url("/corrected"))
+    clock.fixed = WebhookDelivery.get().due_at + timedelta(milliseconds=1)
+    worker.post_webhooks()
+    assert receiver.messages[-1].path == "/corrected"
+    assert failing.state["enabled"] is True
+
+
 def test_new_url_ends_the_delay(worker, hook, receiver):
     receiver.responses = [(429, {"Retry-After": "3600"}, b"")]
     hook.test()

@@ -26,7 +26,7 @@ from git_bundles import MAX_OBJECT_BYTES
 from models import Session, Submission, SubmissionFile, TaskFailure, sessions
 from models.ledger.integrity import check_closed
 from models.sessions.submissions import reading
-from models.sessions.submissions.reading import MAX_ATTEMPTS, MAX_DUE, RETRY_DELAY
+from models.sessions.submissions.reading import LOST_RETRY_DELAY, MAX_ATTEMPTS, MAX_DUE, RETRY_DELAY
 from rules.events.recorded_events import RecordedEvent
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git, make_repository
 
@@ -325,6 +325,24 @@ def test_a_failing_process_is_tried_three_times(submit, read, reviewer, clock, m
         clock.fixed += RETRY_DELAY
     assert get_session(reviewer, session)["submission"]["state"] == "unreadable"
     assert TaskFailure.select().count() == 0
+
+
+def test_an_interrupted_comparison_does_not_make_a_submission_unreadable(
+    submit, read, reviewer, clock, monkeypatch
+):
+    session = submit()
+    read()
+    add_event(session, change("a", "+1", at=1))
+    sessions.complete(session)
+    replace_process(monkeypatch, "raise SystemExit(1)")
+    for _ in range(2 * MAX_ATTEMPTS):
+        read()
+        clock.fixed += LOST_RETRY_DELAY
+    assert get_session(reviewer, session)["submission"]["state"] == "read"
+    assert "submission_unreadable" not in codes(reviewer, session)
+    monkeypatch.undo()
+    read()
+    assert recorded_line_ratio(reviewer, session) is not None
 
 
 def test_a_hanging_process_is_killed(submit, read, monkeypatch, tmp_path):

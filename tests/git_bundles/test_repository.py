@@ -156,6 +156,12 @@ def test_exported_files_have_content_mode_and_no_owner(export, tmp_path):
     assert export(submodule()) == {}
 
 
+def test_files_too_large_to_show_are_exported(export):
+    large = bytes(25 * MEGABYTE)
+    exported = export(bundle_of_blobs(a=b"a", large=large))
+    assert {name: content for name, (_, content) in exported.items()} == {"a": b"a", "large": large}
+
+
 @pytest.mark.parametrize(
     ("content", "format", "message"),
     [

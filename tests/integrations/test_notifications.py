@@ -319,7 +319,7 @@ def test_failed_emails_and_expired_sessions_are_sent(reviewer, organization, sla
     subject = f"{assessment.title}, candidate {key.id.hex[-6:]}."
     assert texts(slack) == [
         f"Invitation not delivered: {subject}",
-        f"Session closed without a submission: {subject}",
+        f"Session closed before it was completed: {subject}",
     ]
 
 

@@ -35,6 +35,24 @@ def test_retention_starts_at_the_end_of_the_session(clock, flask, organization):
 
 
 @pytest.mark.usefixtures("retention")
+def test_a_longer_period_counts_for_a_run_that_has_started(
+    clock, flask, organization, assessment, monkeypatch
+):
+    make_closed_session(assessment, envelope())
+    make_closed_session(assessment, envelope())
+    derive = privacy.derive_before_erasure
+
+    def derive_and_extend(key):
+        organization.update_columns(retention_days=60)
+        return derive(key)
+
+    monkeypatch.setattr(privacy, "derive_before_erasure", derive_and_extend)
+    clock.fixed += timedelta(days=30)
+    flask("retention", "run", "--apply")
+    assert len(erased_keys()) == 1
+
+
+@pytest.mark.usefixtures("retention")
 def test_retention_of_unredeemed_keys_starts_at_their_end(clock, flask, organization, assessment):
     expired, revoked = make_key(assessment), make_key(assessment)  # expire after 7 days
     deleted = make_key(make_assessment(organization))

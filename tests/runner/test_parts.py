@@ -5,11 +5,14 @@ import tarfile
 import zipfile
 
 import pytest
+import requests
 
-from runner import Unusable
+from runner import Aborted, Unusable
 from runner.archives import clean, compose
+from runner.client import Client
 from runner.jobs import move
 from runner.reports import Canary, parse
+from tests.delivery.receiver import receiving
 from tests.runner.service import pack
 
 
@@ -41,6 +44,15 @@ def test_the_only_folder_of_a_zip_archive_is_its_root(files, expected, tmp_path)
     assert names(clean(source, "zip", tmp_path / "target", 1)) == expected
 
 
+def test_folders_of_a_zip_archive_from_windows_are_folders(tmp_path):
+    with zipfile.ZipFile(tmp_path / "source", "w") as archive:
+        for name in ("task\\a", "task\\b\\c"):
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 0
+            archive.writestr(entry, "x")
+    assert names(clean(tmp_path / "source", "zip", tmp_path / "target", 1)) == ["a", "b/c"]
+
+
 def test_a_later_file_replaces_what_is_in_its_way(tmp_path):
     link = tarfile.TarInfo("tests")
     link.type, link.linkname = tarfile.SYMTYPE, "own"
@@ -65,11 +77,29 @@ def test_hidden_files_are_moved(source, target, name, expected):
     assert move(source, target)(name) == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, b'{"code": "not_found"}', Aborted),
+        (409, b'{"code": "claim_lost"}', Aborted),
+        (404, b"404 page not found", requests.RequestException),
+        (521, b"Web server is down", requests.RequestException),
+        (400, b"{}", ValueError),
+    ],
+)
+def test_a_proxy_without_a_running_service_is_called_again(status, body, error):
+    with receiving() as receiver:
+        receiver.responses = [(status, {}, body)]
+        client = Client(receiver.url(""), "token", "runner", "bubblewrap")
+        with pytest.raises(error):
+            client.heartbeat({"id": "1", "attempt": 1})
+
+
 def test_outcomes_of_a_report():
     report = b"""<?xml version="1.0"?><testsuites><testsuite>
     <testcase classname="a" name="b" time="1.5"/><testcase name="c" time="nan"><skipped/></testcase>
     <testcase name="d"><failure message="no">text</failure></testcase><testcase name="e"><error/></testcase>
-    </testsuite></testsuites>"""
+    <testcase name="f" time="999999"/></testsuite></testsuites>"""
     assert [
         (test["name"], test["outcome"], test["durationMs"], test["output"]) for test in parse(report)
     ] == [
@@ -77,6 +107,7 @@ def test_outcomes_of_a_report():
         ("c", "skipped", 0, ""),
         ("d", "failed", 0, "no\ntext"),
         ("e", "failed", 0, ""),
+        ("f", "passed", 86_400_000, ""),
     ]
 
 

@@ -87,20 +87,26 @@ def finish(submission: Submission) -> None:
 
 def _finish(submission: Submission, session: Session) -> None:
     closed_at = session.closed_at
-    is_final = closed_at is not None and clock.now() > closed_at + FLUSH_WINDOW
+    # Events can have arrived since the comparison.
+    is_compared = not session.metrics_due and submission.matched_event_count == session.event_count
+    is_final = closed_at is not None and clock.now() > closed_at + FLUSH_WINDOW and is_compared
     retry_at = None if is_final else clock.now() + (RETRY_DELAY if closed_at else timedelta())
     submission.update_columns(attempts=0, retry_at=retry_at)
 
 
 def record_lost(submission: Submission) -> None:
     """Record that the store does not have the submission as it was received: a task for an operator, not a finding."""
-    now = clock.now()
     with db.atomic():
         if _lock(submission):
             if submission.problem != LOST:
                 submission.update_columns(problem=LOST)
-            is_retried = now < submission.created_at + MAX_LOST_AGE
-            submission.update_columns(attempts=0, retry_at=now + LOST_RETRY_DELAY if is_retried else None)
+            _retry_for_a_week(submission)
+
+
+def _retry_for_a_week(submission: Submission) -> None:
+    now = clock.now()
+    is_retried = now < submission.created_at + MAX_LOST_AGE
+    submission.update_columns(attempts=0, retry_at=now + LOST_RETRY_DELAY if is_retried else None)
 
 
 def read_again() -> None:
@@ -116,6 +122,10 @@ def record_unreadable(submission: Submission, problem: str) -> None:
     """Record why the submission cannot be read. Does not delete it."""
     with db.atomic():
         if session := _lock(submission):
+            if submission.state == READ:
+                # It could be read. Only the comparison with later events failed.
+                _retry_for_a_week(submission)
+                return
             submission.delete_diff()
             submission.update_columns(state=UNREADABLE, problem=problem, retry_at=None, files_sha256=None)
             session.update_columns(checked_version=0)

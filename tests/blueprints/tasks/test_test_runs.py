@@ -90,6 +90,8 @@ def test_a_check_that_a_runner_cannot_run_fails(reviewer, assessment, runner, cl
     check = reviewer.get(path).json["check"]
     assert (check["state"], check["problem"]) == ("failed", "No such image.")
     assert reviewer.get("/v1/todo").json["failedChecks"]["entries"][0]["problem"] == "No such image."
+    body_of(reviewer.delete(f"/v1/assessments/{assessment.id}/tests"))
+    assert reviewer.get("/v1/todo").json["failedChecks"]["count"] == 0
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_rejection_has_a_suggested_reason_and_a_warning(team, scored, select):
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Rejected")
     assert visit.shows("Candidates advanced or hired with a lower total: 1.")
-    reason = dialog.get_by_label("Reason")
+    reason = dialog.get_by_label("Reason", exact=True)
     assert reason.input_value() == "Review 2 of 4, Testing 3 of 4"
     dialog.get_by_label("Hiring decision").select_option("Hired")
     assert reason.input_value() == "Design 4 of 4, Testing 3 of 4"
@@ -92,7 +92,7 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog", name="Decide on 3 candidates")
     dialog.get_by_label("Hiring decision").select_option("Rejected")
-    reasons = dialog.get_by_label("Reason")
+    reasons = dialog.get_by_label("Reason", exact=True)
     reasons.nth(2).fill("No tests.")
     other = {"decision": "advanced", "reason": "Careful fix."}
     assert team.request("PUT", f"/v1/candidates/{scored[1]['id']}/decision", other).status == 200
@@ -109,6 +109,36 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
     visit.page.keyboard.press("Escape")
     visit.page.wait_for_function("() => calls === 1")
     assert visit.shows("2 decisions have been saved.")
+
+
+def test_a_revoked_candidate_is_left_out_and_named(team, scored, select):
+    visit = select(scored[:2])
+    team.delete(f"/v1/assessments/{scored[0]['assessmentId']}/keys/{scored[0]['id']}")
+    visit.page.get_by_role("button", name="Decide").click()
+    assert visit.shows("ann@example.com: was revoked or erased.")
+    visit.page.get_by_role("dialog", name="Decide on ben@example.com").wait_for()
+    visit.page.keyboard.press("Escape")
+    visit.page.get_by_role("button", name="Revoke").click()
+    dialog = visit.page.get_by_role("dialog")
+    assert "ann@example.com: was revoked or erased." in dialog.inner_text()
+
+
+def test_a_draft_does_not_replace_a_later_decision(team, scored, select):
+    visit = select(scored[:1])
+    button = visit.page.get_by_role("button", name="Decide")
+    button.click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
+    dialog.get_by_label("Reason", exact=True).fill("No tests.")
+    visit.page.keyboard.press("Escape")
+    button.click()
+    assert dialog.get_by_label("Hiring decision").input_value() == "rejected"
+    visit.page.keyboard.press("Escape")
+    advanced = {"decision": "advanced", "reason": "Careful fix."}
+    assert team.request("PUT", f"/v1/candidates/{scored[0]['id']}/decision", advanced).status == 200
+    button.click()
+    assert dialog.get_by_label("Hiring decision").input_value() == "advanced"
+    assert dialog.get_by_label("Reason", exact=True).input_value() == "Careful fix."
 
 
 def test_different_decisions_are_not_reset_by_saving(team, scored, select):

@@ -170,7 +170,7 @@ def test_a_concurrent_decision_is_shown_before_it_is_replaced(team, session_id, 
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Rejected")
-    dialog.get_by_label("Reason").fill("No tests.")
+    dialog.get_by_label("Reason", exact=True).fill("No tests.")
     # Other changes of the candidate do not conflict.
     assert team.request("PATCH", path, {"externalId": "applicant-1"}).status == 200
     other = {"decision": "advanced", "reason": "Careful fix."}

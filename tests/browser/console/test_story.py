@@ -106,7 +106,7 @@ def decide(visit, decision):
     page.get_by_role("button", name="Decide").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option(decision)
-    dialog.get_by_label("Reason").fill("Both discussed the difference.")
+    dialog.get_by_label("Reason", exact=True).fill("Both discussed the difference.")
     dialog.get_by_role("button", name="Save").click()
     dialog.wait_for(state="detached")
 

@@ -257,6 +257,13 @@ def test_codex_patch_is_one_event_per_file():
     assert all(event.data["toolUseId"] == "call_1" for event in events)
 
 
+def test_codex_patch_in_a_script_is_recorded():
+    script = "await tools.apply_patch('*** Begin Patch\\n*** Add File: a.py\\n+a = 1\\n*** End Patch');"
+    call = {"tool_name": "exec", "tool_input": script, "tool_use_id": "call_1"}
+    events = read("PostToolUse", "codex", tool_response="Script completed\n", **call)
+    assert [event.data.get("path") for event in events if event.kind == "file_create"] == ["a.py"]
+
+
 VALUES = [None, True, 0, -1, 10**400, 1.5, "", "x", "\ud800\x00", [], [[]], {}, {"a": {"b": []}}]
 FIELDS = "session_id prompt_id cwd prompt tool_name tool_use_id tool_input tool_response error"
 INPUTS = "command file_path old_string new_string content todos prompt plan"
