@@ -144,7 +144,7 @@ def submit_with_client(service, key, problem, wrong_solution, folder):
     ("live_database_url", "runner", "problem"),
     list(zip(("sqlite", "postgresql"), ("podman", "bubblewrap"), NAMES, strict=True)),
     indirect=["live_database_url", "runner"],
-    scope="session",
+    scope="module",
 )
 def test_submissions_in_each_format_are_tested_and_results_agree(
     service, reviewer, runner, receiver, machine, problem, tmp_path

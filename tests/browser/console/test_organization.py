@@ -159,7 +159,7 @@ def test_shortening_retention_requires_confirmation(open_console, team):
     press(visit, "Save")
     assert visit.shows("more than 90 days ago is permanently erased")
     press(visit, "Erase and save")
-    assert visit.shows("Personal data is erased 90 days after the session ends.")
+    assert visit.shows("Personal data is erased 90 days after the session or unused invitation ends.")
     assert team.get("/v1/org/settings")["settings"]["retentionDays"] == 90
     assert visit.is_clean()
 

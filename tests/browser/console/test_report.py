@@ -300,7 +300,7 @@ def test_the_timeline_shows_a_read_of_the_task_before_the_start(site, team, asse
         record(candidate, *events)
         visit = open_console(team, f"/sessions/{candidate.session_id}")
         assert visit.shows(text)
-        assert visit.shows("The task was first read with the candidate's key on")
+        assert visit.shows("The task was first read with the candidate's invitation on")
 
 
 @pytest.mark.parametrize("body", [None, "<h1>Bad gateway</h1>\n"])

@@ -38,32 +38,32 @@ def section(visit, title):
 
 def test_tasks_disappear_when_done(open_console, team, session_to_score):
     visit = open_console(team, "/todo")
-    assert visit.shows("6 tasks")
+    assert visit.shows("6 items")
     score = section(visit, "To score").get_by_role("link", name="Score")
     assert score.get_attribute("href") == f"#/sessions/{session_to_score}/score"
     assert section(visit, "Failing webhooks").get_by_role("link", name="Tracking", exact=True).count() == 1
 
     section(visit, "Emails not delivered").get_by_role("button", name="Resend").click()
-    assert visit.shows("5 tasks")
+    assert visit.shows("5 items")
 
     section(visit, "Invitations about to expire").get_by_role("button", name="Extend").click()
     visit.page.get_by_label("Days").fill("10")
     visit.page.get_by_role("dialog").get_by_role("button", name="Extend").click()
-    assert visit.shows("4 tasks")
+    assert visit.shows("4 items")
     visit.page.get_by_role("button", name="Undo").click()
-    assert visit.shows("5 tasks")
+    assert visit.shows("5 items")
 
     section(visit, "Erasure requests").get_by_role("button", name="Dismiss: Cem Soon").click()
     visit.page.get_by_label("Reason").fill("You told us that you did not send it.")
     visit.page.get_by_role("dialog").get_by_role("button", name="Dismiss the request").click()
     assert visit.shows("The erasure request of Cem Soon was dismissed.")
-    assert visit.shows("4 tasks")
+    assert visit.shows("4 items")
 
     section(visit, "Erasure requests").get_by_role("button", name="Erase data").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("To confirm, type: Dan Gone").fill("Dan Gone")
     dialog.get_by_role("button", name="Erase").click()
-    assert visit.shows("3 tasks")
+    assert visit.shows("3 items")
     assert "Dan Gone" not in str([key["candidateName"] for key in team.get("/v1/candidates")["candidates"]])
     assert visit.is_clean()
 
@@ -71,7 +71,7 @@ def test_tasks_disappear_when_done(open_console, team, session_to_score):
 @pytest.mark.usefixtures("session_to_score")
 def test_reviewers_do_not_see_webhooks_and_erasures(open_console, bob):
     visit = open_console(bob, "/todo", width=PHONE)
-    assert visit.shows("3 tasks")
+    assert visit.shows("3 items")
     headings = visit.page.locator("main h2").all_inner_texts()
     assert [heading.split(" ")[0] for heading in headings] == ["To", "Emails", "Invitations"]
     assert visit.is_clean()
