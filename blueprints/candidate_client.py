@@ -153,8 +153,7 @@ def receive_bundle(object_key):
     release_connection()
     request.max_content_length = storage.MAX_BUNDLE_BYTES
     try:
-        _receive_bundle(folder, upload, length)
-        _record_bundle(upload, length, max_bytes)
+        _store_bundle(folder, upload, length, max_bytes)
     except errors.UploadRejected:
         folder.delete(object_key)
         raise
@@ -162,22 +161,15 @@ def receive_bundle(object_key):
     return {"ok": True}
 
 
-def _receive_bundle(folder, upload, length):
+def _store_bundle(folder, upload, length, max_bytes):
     try:
         folder.receive(upload.object_key, request.stream, length)
+        upload.record_bundle(length, max_bytes)
     except errors.NotFound:  # the upload was closed and its partial file deleted
         raise errors.UploadRejected() from None
-    except Exception:
-        upload.release_space(length)
-        raise
-
-
-def _record_bundle(upload, length, max_bytes):
-    try:
-        upload.record_bundle(length, max_bytes)
     except (errors.SessionFull, errors.UploadRejected):
         raise
-    except Exception:  # such as a busy database: the client tries again
+    except Exception:  # such as a broken connection or a busy database: the client tries again
         upload.release_space(length)
         raise
 

@@ -171,10 +171,8 @@ def _failed_checks(reviewer: ApiToken) -> Query:
     query = query.join(A, on=(A.id == TaskCheck.owner_id))
     query = query.where(A.organization == reviewer.organization_id, A.deleted_at.is_null())
     has_failed = TaskCheck.state.in_((checks.NOT_READY, checks.FAILED))
-    has_tests = TaskFile.select(TaskFile.id).where(
-        TaskFile.owner_id == A.id, TaskFile.kind == TESTS, TaskFile.replaced_at.is_null()
-    )
-    query = query.where(has_failed, peewee.fn.EXISTS(has_tests))
+    has_tests = peewee.fn.EXISTS(TaskFile.current(A.id).where(TaskFile.kind == TESTS))
+    query = query.where(has_failed, has_tests)
     query = query.where(~peewee.fn.EXISTS(newer.select(newer.id).where(is_newer)))
     return query.order_by(TaskCheck.finished_at, TaskCheck.id)
 
