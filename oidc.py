@@ -22,9 +22,9 @@ from errors import NotFound, TooManyRequests
 from models import SignInGrant, clock
 from models.database import release_connection
 from models.service_secrets import service_secret
-from models.sign_ins import users_with_mailbox
+from models.sign_ins import users_with_address
 from rules import sign_ins
-from rules.delivery.email_addresses import is_exact, mailbox
+from rules.delivery.email_addresses import exact_address
 
 COOKIE = "__Host-proofstone-oidc"
 FLOW_SECONDS = 600
@@ -75,7 +75,7 @@ def callback() -> Response:
     _require_configured()
     try:
         _count_attempt()
-        address = _verified_mailbox(_flow())
+        address = _verified_address(_flow())
     except Failure as failure:
         response = _to_console(error=failure.code)
     else:
@@ -131,19 +131,19 @@ def _flow() -> dict[str, str]:
     return flow
 
 
-def _verified_mailbox(flow: dict[str, str]) -> str:
-    """Return the mailbox that the provider has verified, if an active person has it. Raises Failure."""
+def _verified_address(flow: dict[str, str]) -> str:
+    """Return the exact address that the provider has verified, if an active person has it. Raises Failure."""
     claims = _claims(flow)
     email = claims.get("email")
     if not isinstance(email, str) or claims.get("email_verified") is not True:
         raise Failure("oidc_unverified")
-    if not email.isprintable() or not is_exact(email):
+    if not email.isprintable():
         raise Failure("oidc_unknown")
-    address = mailbox(email)
+    address = exact_address(email)
     domains = current_app.config["OIDC_ALLOWED_DOMAINS"]
     if domains and address.rpartition("@")[2] not in domains:
         raise Failure("oidc_domain")
-    if not users_with_mailbox(address).exists():
+    if not users_with_address(address):
         raise Failure("oidc_unknown")
     return address
 

@@ -8,9 +8,9 @@ from blueprints import Blueprint, or_not_found, setting
 from blueprints.org import serialize_caller
 from errors import ForeignOrigin, NotFound, SignInExpired, Unauthenticated, invalid
 from models import ApiToken, SignIn, SignInGrant
-from models.sign_ins import users_with_mailbox
+from models.sign_ins import users_with_address
 from rules import sign_ins
-from rules.delivery.email_addresses import mailbox
+from rules.delivery.email_addresses import exact_address, mailbox
 from schemas import sign_in as schemas
 
 blp = Blueprint(
@@ -51,10 +51,9 @@ def request_sign_in_email(data):
 
     The link works once, for 15 minutes. The response does not reveal whether the person exists.
     """
-    address = mailbox(data["email"])
     rate_limits.count_sign_in()
-    rate_limits.count(rate_limits.SIGN_IN_EMAILS, fingerprint(address))
-    SignInGrant.request_email(address)
+    rate_limits.count(rate_limits.SIGN_IN_EMAILS, fingerprint(mailbox(data["email"])))
+    SignInGrant.request_email(exact_address(data["email"]))
     return {"ok": True}
 
 
@@ -67,19 +66,19 @@ def create_sign_in(data):
     """Sign in
 
     Sets a cookie for 12 hours. A `grant` without a `personId` stays valid, and `choices` lists the people with its
-    mailbox: repeat the request with one of their ids as `personId`.
+    address: repeat the request with one of their ids as `personId`.
     """
     if "token" in data:
         row, secret = SignIn.start(_find_token(data["token"]), "token", **audit.request_origin())
     else:
         grant = _find_grant(data["grant"])
-        people = {person.id: person for person in users_with_mailbox(grant.address)}
+        people = {person.id: person for person in users_with_address(grant.address)}
         if not people:
             raise SignInExpired()
         if "person_id" not in data:
             return {"sign_in": None, "choices": list(people.values())}
         if data["person_id"] not in people:
-            raise invalid("personId", "No such active person with this mailbox.")
+            raise invalid("personId", "No such active person with this address.")
         row, secret = grant.use(people[data["person_id"]], **audit.request_origin())
     if previous := SignIn.authenticate(console.presented_secret()):
         previous.sign_in.end(**audit.request_origin())

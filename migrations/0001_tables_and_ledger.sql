@@ -563,6 +563,8 @@ CREATE UNIQUE INDEX session_key_id ON sessions (key_id);
 CREATE INDEX session_organization_id_created_at_id ON sessions (organization_id, created_at, id);
 -- For closing due sessions.
 CREATE INDEX sessions_open ON sessions (closes_at) WHERE closed_at IS NULL;
+-- For the checkpoints of closed sessions.
+CREATE INDEX sessions_without_checkpoint ON sessions (organization_id, closed_at) WHERE checkpoint_position IS NULL;
 -- For `updatedAfter`.
 CREATE INDEX sessions_changed ON sessions (organization_id, updated_at) WHERE updated_at IS NOT NULL;
 -- Covering index for cohort statistics (models/cohorts.py).

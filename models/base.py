@@ -197,12 +197,17 @@ class ErasedWithSession:
 
     @classmethod
     def personal_rows(cls: Any, key: Any, session: Any) -> Query:
-        return cls.select().where(cls.session == session)
+        return cls.select().where(cls._belongs_to(session))
 
     @classmethod
     def erase_personal_data(cls: Any, key: Any, session: Any) -> int:
         """Erase the candidate's personal data; returns the number of changed rows."""
-        return cls.delete().where(cls.session == session).execute()
+        return cls.delete().where(cls._belongs_to(session)).execute()
+
+    @classmethod
+    def _belongs_to(cls: Any, session: Any) -> Any:
+        # Without a session, `==` would select the rows that belong to no session, such as the runs of task checks.
+        return (cls.session == session) & cls.session.is_null(False)
 
 
 def utc_month(column: Any) -> Any:

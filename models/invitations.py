@@ -278,10 +278,15 @@ def enqueue_reminders() -> int:
 def _enqueue_reminder(key: CandidateKey) -> int:
     with db.atomic():
         limit.lock(key.assessment_id)
-        not_reminded = (CandidateKey.id == key.id) & CandidateKey.reminded_at.is_null()
+        not_reminded = (
+            (CandidateKey.id == key.id)
+            & CandidateKey.reminded_at.is_null()
+            & CandidateKey.revoked_at.is_null()
+            & CandidateKey.erased_at.is_null()
+        )
         if not CandidateKey.update(reminded_at=clock.now()).where(not_reminded).execute():
             return 0
-        # The address can have been changed or erased since the query.
+        # The address can have been changed since the query.
         current = CandidateKey.get_by_id(key.id)
         outbox.enqueue_reminder(current, _message_columns(current))
     return 1

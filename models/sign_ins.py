@@ -14,6 +14,7 @@ from models.ledger.audit import Actor, AuditEntry
 from models.ledger.protection import ProtectedModel
 from models.orgs import CALLER_COLUMNS, ApiToken, RecordsUse, User, build_caller
 from rules import sign_ins
+from rules.delivery.email_addresses import exact_address, mailbox
 
 EMAIL_RETENTION = timedelta(days=1)
 
@@ -124,10 +125,11 @@ class SignIn(ProtectedModel, RecordsUse):
 
 
 class SignInGrant(Model):
-    """A one-time grant to sign in as a user with this mailbox: an emailed link, or a sign-in at the OpenID provider.
+    """A one-time grant to sign in as a user: an emailed link, or a sign-in at the OpenID provider.
 
-    The worker checks whether a user has the mailbox, so the response time does not reveal it. The secret exists only in
-    the email: `fingerprint` is set when the email is composed.
+    `address` is the user's exact address (rules/delivery/email_addresses.py). The worker checks whether a user has it,
+    so the response time does not reveal it. The secret exists only in the email: `fingerprint` is set when the email is
+    composed.
     """
 
     personal_data = None  # users are not candidates
@@ -144,23 +146,23 @@ class SignInGrant(Model):
 
     @classmethod
     def queue_emails(cls) -> int:
-        """Queue requested emails, and delete requests for unknown mailboxes. Returns the number of requests."""
+        """Queue requested emails, and delete requests for unknown addresses. Returns the number of requests."""
         requests = list(cls.select().where(cls.queued_at.is_null()))
         for grant in requests:
             with db.atomic():
                 is_unqueued = (cls.id == grant.id) & cls.queued_at.is_null()
                 if not cls.update(queued_at=clock.now()).where(is_unqueued).execute():
                     continue
-                if user := users_with_mailbox(grant.address).first():
+                if users := users_with_address(grant.address):
                     # The link's secret is created when the email is sent.
-                    outbox.enqueue_to_user(user, SIGN_IN, {"grantId": str(grant.id)})
+                    outbox.enqueue_to_user(users[0], SIGN_IN, {"grantId": str(grant.id)})
                 else:
                     grant.delete_instance()
         return len(requests)
 
     @classmethod
     def issue(cls, address: str, method: str, expires_at: datetime) -> str:
-        """Create a grant for a verified mailbox. Returns its secret."""
+        """Create a grant for a verified exact address. Returns its secret."""
         grant = cls.create(address=address, method=method, expires_at=expires_at, queued_at=clock.now())
         return grant.new_secret()
 
@@ -205,10 +207,11 @@ class SignInGrant(Model):
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
 
 
-def users_with_mailbox(address: str) -> Query:
-    """Select active users with this mailbox, at most one per organization, oldest first."""
+def users_with_address(address: str) -> list[User]:
+    """Return the active users with this exact address, at most one per organization, oldest first."""
     is_active = User.active & User.deleted_at.is_null()
-    return User.select().where(User.address == address, is_active).order_by(User.id)
+    users = User.select().where(User.address == mailbox(address), is_active).order_by(User.id)
+    return [user for user in users if user.email and exact_address(user.email) == address]
 
 
 _COLUMNS = sql.Columns(SignIn, "s", "id created_at method expires_at last_used_at")

@@ -57,7 +57,7 @@ class SignIn(Schema):
 
 
 class SignInChoice(Schema):
-    """A person with the grant's mailbox."""
+    """A person with the grant's address."""
 
     person_id = Id("Person id.", attribute="id")
     email = String("Email address.", example="bob@example.com")
@@ -69,7 +69,7 @@ SignInResult = define_schema(
     "SignInResult",
     "The sign-in, or the people to choose from.",
     sign_in=Nested(SignIn, "The new sign-in; null without a `personId`.", null=True),
-    choices=ListOf(SignInChoice, "People with the grant's mailbox, one per organization."),
+    choices=ListOf(SignInChoice, "People with the grant's address, one per organization."),
 )
 SignIns = define_schema("SignIns", "Your valid sign-ins.", sign_ins=ListOf(SignIn, "Sign-ins, oldest first."))
 SignedOut = define_schema("SignedOut", "The sign-in has ended.", ok=common.ALWAYS_TRUE)

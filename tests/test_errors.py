@@ -1,6 +1,7 @@
 """Documented error codes, and responses to database errors."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -80,11 +81,19 @@ def test_a_full_database_is_reported_with_retry_after(reviewer, full_database):
         assert Assessment.select().count() == 0
 
 
-def test_candidates_can_read_the_task_from_a_read_only_server(candidate, key):
+@pytest.fixture
+def read_only_database(app):
+    db.execute_sql("SET TRANSACTION READ ONLY" if is_postgres() else "PRAGMA query_only = 1")
+    yield
     if not is_postgres():
-        pytest.skip("SQLite has no server.")
-    db.execute_sql("SET TRANSACTION READ ONLY")
+        db.execute_sql("PRAGMA query_only = 0")
+
+
+def test_only_reads_succeed_in_a_read_only_database(reviewer, candidate, key, clock, read_only_database):
+    clock.fixed += timedelta(hours=1)
     body_of(candidate.get(f"/v1/assessments/{key.assessment_id}"))
+    body_of(reviewer.get("/v1/candidates"))
+    assert error_of(reviewer.post("/v1/assessments", NEW)) == (503, "unavailable")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -46,6 +46,7 @@ class Worker:
         self._erased_pages = privacy.ErasedPages()
         self._minutes: dict[str, datetime] = {}
         self._day: date | None = None
+        self._interrupted: set[str] = set()
         for message in config.warnings(settings):
             log.warning(message)
         if not settings["SMTP_URL"]:
@@ -87,6 +88,8 @@ class Worker:
         self.read_submissions()
         for task in self._optional_tasks:
             self._run_optional(task)
+        # These tasks queue emails. A sign-in link can expire before the next run.
+        self._emails.deliver_due()
 
     def post_webhooks(self) -> None:
         """Post all due webhook messages."""
@@ -112,7 +115,7 @@ class Worker:
         today = clock.now().date()
         # Workers claim daily tasks in the database. This check avoids a query every second.
         if self._day != today:
-            housekeeping.run_daily_tasks(self._storage, self._heartbeats.record)
+            housekeeping.run_daily_tasks(self._storage, self._interrupted, self._heartbeats.record)
             self._day = today
 
     def read_submissions(self) -> None:

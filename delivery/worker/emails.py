@@ -12,6 +12,7 @@ from errors import ApiError
 from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock, disclosure
 from models.database import release_connection
 from models.deliveries import ASSIGNMENT, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
+from models.sign_ins import users_with_address
 from rules.delivery.email_addresses import header_text
 from rules.plain_text import format_date_time
 from rules.timestamps import parse_stored_time
@@ -100,8 +101,9 @@ def _send_to_user(delivery: Delivery, settings: Mapping[str, Any], transport: Tr
 def _send_sign_in_link(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     user = User.get_by_id(delivery.subject_id)
     grant = SignInGrant.get_or_none(SignInGrant.id == delivery.data["grantId"])
-    if grant is None or not grant.is_usable or not user.active or user.email is None:
-        outcomes.cancel(delivery, "The link has expired, or the person is no longer active.")
+    is_usable = grant is not None and grant.is_usable and user in users_with_address(grant.address)
+    if grant is None or user.email is None or not is_usable:
+        outcomes.cancel(delivery, "The link has expired, or the person is inactive or has another address.")
         return
     # The secret is in the fragment, so it never reaches a server, proxy or log.
     link = f"{settings['BASE_URL']}/console#/sign-in?grant={grant.new_secret()}"

@@ -80,10 +80,21 @@ def _run(name: str, function: Callable[[], Any]) -> None:
     run_each(name, [WHOLE_TASK], lambda _: function() or 0)
 
 
-def run_daily_tasks(storage: Storage | None, beat: Callable[[str], None] = lambda task: None) -> None:
-    """Run the daily tasks that no worker has run today. They share a heartbeat."""
+def run_daily_tasks(
+    storage: Storage | None, interrupted: set[str], beat: Callable[[str], None] = lambda task: None
+) -> None:
+    """Run the daily tasks that no worker has run today. They share a heartbeat.
+
+    interrupted -- names of the tasks that this worker has to run again because the database was unavailable
+    """
     tasks = list(DAILY_TASKS)
     if storage is not None:
         before = clock.now() - MAX_PARTIAL_UPLOAD_AGE
         tasks.append(("partial_uploads", partial(storage.delete_partial_uploads, before)))
-    run((task for task in tasks if models.DailyTask.claim(task[0])), lambda task: beat("daily"))
+    interrupted |= {name for name, _ in tasks if models.DailyTask.claim(name)}
+
+    def finish(name: str) -> None:
+        interrupted.discard(name)
+        beat("daily")
+
+    run([task for task in tasks if task[0] in interrupted], finish)

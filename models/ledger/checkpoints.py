@@ -79,9 +79,10 @@ def _publish_due(organization: Organization) -> bool:
     )
     # Read before the last entry, which then covers their closes.
     closed_ids = [session.id for session in closed.limit(BATCH_SIZE)]
-    _, newest = _last_entry_and_checkpoint(organization)
+    last, newest = _last_entry_and_checkpoint(organization)
+    is_changed = last is not None and (newest is None or newest.position < last.position)
     # A time in the future could have been inserted.
-    is_due = abs(clock.now() - (newest or organization).created_at) >= INTERVAL
+    is_due = is_changed and abs(clock.now() - (newest or organization).created_at) >= INTERVAL
     if not is_due and not closed_ids:
         return False
     with db.atomic():

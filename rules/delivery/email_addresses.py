@@ -55,20 +55,19 @@ def mailbox(address: str) -> str:
     return f"{unicodedata.normalize('NFKC', local).casefold()}@{ascii_domain}"
 
 
-def is_exact(address: str) -> bool:
-    """Return whether the address equals its mailbox, ignoring ASCII case.
+def exact_address(address: str) -> str:
+    """Normalize an address: ASCII letters in lowercase, and ASCII domain.
 
     `mailbox` also merges addresses that can belong to different people, such as `groß@` and `gross@`.
     """
-    if address.isascii():
-        return True
-    local, _, domain = address.translate(_LOWERCASE).rpartition("@")
-    spelled, _, ascii_domain = mailbox(address).rpartition("@")
+    local, domain = _split(address.translate(_LOWERCASE))
     try:
-        decoded = ascii_domain.encode("ascii").decode("idna")
-    except UnicodeError:
-        return False
-    return (spelled, decoded) == (local, domain)
+        encoded = _ascii_domain(domain)
+        if encoded.encode("ascii").decode("idna") == domain:
+            domain = encoded
+    except ValueError:
+        pass
+    return f"{local}@{domain.rstrip('.')}"
 
 
 def _split(address: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from factories import make_organization, make_person
 from response_checks import body_of, error_of
 
 from access.console import COOKIE
-from models import AuditEntry, IdempotentRequest, SignIn, SignInGrant
+from models import AuditEntry, Delivery, IdempotentRequest, SignIn, SignInGrant, User
 from rules import sign_ins
 
 FOREIGN_ORIGIN = (403, "foreign_origin")
@@ -184,7 +184,6 @@ def test_only_the_email_contains_the_secret(app, worker, page, bob):
     responses = [page.post("/v1/sign-in/email", {"email": email}) for email in (bob.email, "no@example.com")]
     assert [(response.status_code, response.json) for response in responses] == [(202, {"ok": True})] * 2
     worker.run_once()
-    worker.run_once()
     emails = [file.read_text() for file in app.config["MAIL_FOLDER"].glob("*.eml")]
     (email,) = (email for email in emails if "Sign in to Proofstone" in email)
     (link,) = (line.strip() for line in email.splitlines() if "grant=" in line)
@@ -192,6 +191,26 @@ def test_only_the_email_contains_the_secret(app, worker, page, bob):
     assert url == "http://localhost:8000/console"
     assert SignInGrant.select().count() == 1
     assert use_grant(page, secret).status_code == 200
+
+
+def test_a_link_is_not_sent_to_another_address(worker, page, reviewer, bob):
+    page.post("/v1/sign-in/email", {"email": bob.email})
+    SignInGrant.queue_emails()
+    body_of(reviewer.patch(f"/v1/org/people/{bob.id}", {"email": "eve@example.com"}), 200)
+    worker.run_once()
+    assert Delivery.get(Delivery.kind == "sign_in").state == "canceled"
+
+
+def test_similar_addresses_belong_to_different_people(page, organization):
+    make_person(organization, email="gro\u00df@example.com")
+    other = make_person(make_organization("Beta"), email="Gross@example.com")
+    for email in ("GROSS@EXAMPLE.COM", "gro\u00df@example.com", "gro\u1e9e@example.com"):
+        page.post("/v1/sign-in/email", {"email": email})
+    assert SignInGrant.queue_emails() == 3
+    sent = Delivery.select().where(Delivery.kind == "sign_in").order_by(Delivery.id)
+    assert [User.get_by_id(each.subject_id).email for each in sent] == [other.email, "gro\u00df@example.com"]
+    choices = page.post("/v1/sign-in", {"grant": grant_for("gross@example.com")}).json["choices"]
+    assert [choice["personId"] for choice in choices] == [str(other.id)]
 
 
 @pytest.mark.parametrize("url", ["http://assess.example.com", "http://10.0.0.1:8000"])

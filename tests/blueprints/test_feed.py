@@ -96,17 +96,17 @@ def test_events_are_stored_for_30_days(clock, reviewer, organization, assessment
     clock.fixed += timedelta(days=30)
     make_assessment(organization)
     publish_new()
-    run_daily_tasks(None)
+    run_daily_tasks(None, set())
     assert len(get(reviewer)["events"]) == 6
     clock.fixed += timedelta(days=1)
-    run_daily_tasks(None)
+    run_daily_tasks(None, set())
     assert len(get(reviewer)["events"]) == len(get(reviewer, after=5)["events"]) == 1
     assert error_of(reviewer.get(PATH, after=4)) == (410, "cursor_expired")
 
 
 def test_positions_continue_after_all_events_are_deleted(clock, reviewer, organization, assessment_ids):
     clock.fixed += timedelta(days=31)
-    run_daily_tasks(None)
+    run_daily_tasks(None, set())
     assert get(reviewer) == get(reviewer, after=5) == {"events": [], "next": 5, "hasMore": False}
     make_assessment(organization)
     publish_new()

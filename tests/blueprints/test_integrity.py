@@ -159,7 +159,7 @@ def test_event_that_commits_late_is_listed(clock, reviewer, session, assessment,
     numbering.list_session(session.id)
     numbering.number_new()
     assert integrity(reviewer, slow)["counts"]["notRecorded"] == 1
-    run_daily_tasks(None)
+    run_daily_tasks(None, set())
     assert integrity(reviewer, slow)["counts"]["notRecorded"] == 0
 
 

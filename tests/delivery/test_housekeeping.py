@@ -7,6 +7,7 @@ import pytest
 from callers import Caller
 from response_checks import body_of
 
+import errors
 from delivery.worker import Worker, housekeeping
 from models import (
     AuditEntry,
@@ -23,6 +24,7 @@ from models import (
     db,
     invitations,
     new_id,
+    privacy,
 )
 from models.deliveries import outbox
 from models.task_failures import MAX_LOGGED
@@ -209,6 +211,40 @@ def test_a_failing_reminder_does_not_stop_other_reminders(clock, organization, m
     assert failures() == {("remind", str(failing.id), 1)}
 
 
+def test_a_candidate_erased_during_the_run_gets_no_reminder(clock, organization, monkeypatch):
+    assessment = factories.make_assessment(organization, reminder_days_before=3)
+    first, second = factories.make_keys(assessment, 2, email="a@example.com")
+    clock.fixed += timedelta(days=5)
+    enqueue = outbox.enqueue_reminder
+
+    def enqueue_and_erase(key, columns):
+        enqueue(key, columns)
+        privacy.erase(second)
+
+    monkeypatch.setattr(outbox, "enqueue_reminder", enqueue_and_erase)
+    assert invitations.enqueue_reminders() == 1
+    assert [row.subject_id for row in Delivery.select().where(Delivery.kind == "reminder")] == [first.id]
+    assert failures() == set()
+
+
+def test_a_daily_task_continues_after_an_outage(worker, monkeypatch):
+    outcomes = [errors.Unavailable(), None]
+    calls = []
+
+    def run():
+        calls.append("interrupted")
+        if error := outcomes.pop(0):
+            raise error
+
+    tasks = [("one", run), ("two", lambda: calls.append("other"))]
+    monkeypatch.setattr(housekeeping, "DAILY_TASKS", tasks)
+    with pytest.raises(errors.Unavailable):
+        worker.run_slow_tasks()
+    worker.run_slow_tasks()
+    worker.run_slow_tasks()
+    assert calls == ["interrupted", "other", "interrupted"]
+
+
 def test_a_failing_task_does_not_stop_other_tasks(worker, monkeypatch, caplog):
     calls = []
     tasks = [("one", lambda: 1 / 0), ("two", lambda: calls.append("two"))]
@@ -216,7 +252,7 @@ def test_a_failing_task_does_not_stop_other_tasks(worker, monkeypatch, caplog):
     assert calls == ["two"]
     assert failures() == {("one", "", 1)}
     monkeypatch.setattr(housekeeping, "DAILY_TASKS", tasks)
-    housekeeping.run_daily_tasks(None)
+    housekeeping.run_daily_tasks(None, set())
     assert calls == ["two", "two"]
     assert not DailyTask.claim("two")
 

@@ -18,6 +18,7 @@ from factories import (
     envelope,
     make_assessment,
     make_closed_session,
+    make_job,
     make_key,
     make_model_call,
     make_organization_rows,
@@ -29,6 +30,7 @@ from factories import (
 )
 from peewee import BlobField, JSONField, TextField
 
+import models
 from delivery.worker import Worker
 from models import (
     AcceptedSender,
@@ -427,6 +429,14 @@ def test_unredeemed_and_revoked_keys_can_be_erased(reviewer, organization, asses
         erase(reviewer, key)
     assert tables_with_traces() == set()
     assert reviewer.get("/v1/candidates").json["total"] == 0
+
+
+def test_the_erasure_of_an_unredeemed_key_keeps_the_runs_of_task_checks(reviewer, organization, assessment):
+    make_job(organization)
+    runs = {run.id for run in models.TestRun.select()}
+    erase(reviewer, make_key(assessment, EMAIL, NAME))
+    assert len(runs) == 6
+    assert {run.id for run in models.TestRun.select()} == runs
 
 
 def test_erasures_do_not_change_the_funnel(clock, reviewer, assessment):
