@@ -396,7 +396,7 @@ RESERVE = """
             - (SELECT COALESCE(SUM(cost_nano_usd), 0) FROM model_usage WHERE session_id = :session_id) AS remaining
     )
     INSERT INTO model_reservations (id, created_at, session_id, nano_usd, expires_at)
-    SELECT :id, :now, :session_id, CASE WHEN :nano_usd < remaining THEN :nano_usd ELSE remaining END, :expires_at
+    SELECT :id, :now, :session_id, :nano_usd, :expires_at
     FROM budget WHERE remaining > 0
     RETURNING id
 """

@@ -26,7 +26,13 @@ from proxy.request_body import RequestBody
 from proxy.response import Observer, ProviderResponse
 from rules.events.envelopes import label
 from rules.events.recorded_events import ResponseUsage
-from rules.metrics.usage import ReportedUsage, call_cost_nano_usd, estimate_call, estimate_tokens
+from rules.metrics.usage import (
+    ReportedUsage,
+    call_cost_nano_usd,
+    estimate_call,
+    estimate_tokens,
+    is_priced,
+)
 from rules.timestamps import whole_seconds_ns
 from web.access_log import record_model_cost
 
@@ -109,6 +115,8 @@ class BilledCall(Observer):
         columns = {"request_id": label(response.request_id), "first_token_ms": first_token_ms}
         columns |= {"status_code": response.status, "is_whole": response.is_whole}
         recorder = self.recorder if response.status < 400 else None
+        if recorder and response.reader.has_skipped:
+            recorder.skip()
         self._store(self._usage_to_record(response), columns, recorder)
 
     def on_no_response(self, status: int) -> None:
@@ -149,7 +157,8 @@ class BilledCall(Observer):
     def _store(self, usage: ReportedUsage, columns: dict[str, Any], recorder: Recorder | None = None) -> None:
         """Store events and usage in one transaction. If the events fail, store the usage alone."""
         try:
-            cost = call_cost_nano_usd(self.provider, usage, whole_seconds_ns(self.started_at), prices())
+            time_ns = whole_seconds_ns(self.started_at)
+            cost = call_cost_nano_usd(self.provider, usage, time_ns, prices())
             record_model_cost(self.session.organization_id, cost or 0)
             record = partial(
                 ModelUsage.record,
@@ -169,7 +178,7 @@ class BilledCall(Observer):
                     request_id=columns["request_id"],
                     model=usage.model,
                     counts=usage.counts,
-                    cost_nano_usd=cost,
+                    cost_nano_usd=cost if is_priced(usage, time_ns, prices()) else None,
                     first_token_ms=columns["first_token_ms"],
                     duration_ms=round((time.monotonic() - self.started_monotonic) * 1000),
                 )

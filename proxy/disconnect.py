@@ -39,6 +39,11 @@ class Watch:
                 _selector().register(self.client, selectors.EVENT_READ, self)
 
     @property
+    def is_started(self) -> bool:
+        """True once the whole request has been sent to the provider."""
+        return self.upstream is not None
+
+    @property
     def is_silent(self) -> bool:
         """True if there is no unread data from the provider."""
         with _lock:

@@ -104,8 +104,9 @@ class ModelProxy:
             key_mask = KeyMask(self._keys[call.endpoint.provider])
             return ProviderResponse(call.endpoint, self._send(call, watch), watch, observer, key_mask)
         except BaseException as error:
+            was_sent = watch.is_started
             watch.end()
-            if isinstance(error, ClientDisconnected | ProviderTimeout):
+            if was_sent and isinstance(error, ClientDisconnected | ProviderTimeout):
                 observer.on_no_response(499 if isinstance(error, ClientDisconnected) else error.code)
             else:
                 observer.on_rejection(error.code if isinstance(error, ApiError) else 500)

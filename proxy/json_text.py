@@ -22,7 +22,7 @@ MAX_BRACKETS = 200_000
 MAX_CHILDREN = 20_000
 STEP_TOKENS = 1000
 STEP_BRACKETS = 200  # the cost of a match without a bracket
-# Longer than any field that the proxy reads. Larger values are not parsed.
+# Longer than any field that the proxy reads. A provider could accept a value that is padded with white space or zeros.
 MAX_PARSED_BYTES = 65_536
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _SCALAR = rb"-?[0-9][0-9.eE+-]*+|true|false|null"
@@ -58,9 +58,9 @@ class Value(NamedTuple):
         return self.text[self.start : self.start + len(prefix)] == prefix
 
     def parse(self) -> Any:
-        """Return the parsed value, or None if it is longer than MAX_PARSED_BYTES. Raises NotJson."""
+        """Return the parsed value. Raises NotJson, also for more than MAX_PARSED_BYTES."""
         if self.end - self.start > MAX_PARSED_BYTES:
-            return None
+            raise NotJson(f"A name or a setting in the body is longer than {MAX_PARSED_BYTES:,} bytes.")
         try:
             return json.loads(self.text[self.start : self.end])
         except (ValueError, RecursionError):

@@ -102,6 +102,10 @@ class Recorder:
         except Exception:
             self.fail()
 
+    def skip(self) -> None:
+        """Note that a part of the response was too long to be read."""
+        self._is_incomplete = True
+
     def prepare(self) -> None:
         """Collect the request's events while the model generates. Never raises."""
         if not self._is_prepared:
@@ -133,6 +137,8 @@ class Recorder:
         If this raises, roll back the transaction and call `fail`.
         """
         try:
+            if not self._events and self._session.is_erased_when_locked():
+                return {}
             outcomes = sessions.store_prepared(self._session, self._events, quota=self._quota)
             if "full" in outcomes or self._is_replaced(outcomes):
                 self._is_incomplete = True

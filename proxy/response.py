@@ -145,6 +145,9 @@ class ProviderResponse:
         if self.watch.is_shut_down:
             self._fail()
         self.has_arrived = not chunk or self.upstream.length_remaining == 0
+        if self.has_arrived:
+            # The connection is in the pool again: a different call can already use it.
+            self.watch.end()
         masked = self.key_mask.feed(chunk)
         return masked + self.key_mask.end() if self.has_arrived else masked
 

@@ -67,7 +67,8 @@ class UsageReader:
     """Reads a response's bytes in chunks.
 
     `has_total` is set when the provider has reported the total output, `has_error` when it has reported an error, and
-    `is_complete` when a stream's last event has arrived. `on_data` is called with the data of each event in a stream,
+    `is_complete` when a stream's last event has arrived. `has_skipped` is set when a document, or a stream's event, is
+    longer than MAX_DOCUMENT_BYTES and is not read. `on_data` is called with the data of each event in a stream,
     or with a document at `end()`.
     """
 
@@ -86,6 +87,7 @@ class UsageReader:
         self._data: list[bytes] = []  # the lines of a stream's incomplete event
         self._ends_with_cr = False
         self._is_too_long = False
+        self.has_skipped = False
         self._model: str | None = None
         self._counts: TokenCounts = {}
         self._output_bytes = 0
@@ -116,7 +118,7 @@ class UsageReader:
         if len(self._text) + sum(map(len, self._data)) > MAX_DOCUMENT_BYTES:
             self._text.clear()
             self._data.clear()
-            self._is_too_long = True
+            self._is_too_long = self.has_skipped = True
 
     def end(self) -> None:
         """Read the complete document, or a last event without an empty line at its end."""

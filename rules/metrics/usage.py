@@ -153,6 +153,11 @@ def call_cost_nano_usd(provider: str, used: ReportedUsage, time_ns: int, prices:
     return min(half_up(usd * 10**9), _MAX_NANO_USD)
 
 
+def is_priced(used: ReportedUsage, time_ns: int, prices: PriceTable) -> bool:
+    """Return whether a call's cost is known: all its tokens have a listed price."""
+    return _cost_nano_usd([UsageReport(time_ns, used.model, used.counts)], prices) is not None
+
+
 def estimate_call(
     provider: str,
     model: str | None,

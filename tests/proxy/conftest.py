@@ -37,10 +37,10 @@ def upstream():
 def forward_to(app, monkeypatch):
     """Forward the application's calls to an address, with these keys."""
 
-    def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", read_seconds=5):
+    def forward_to(address, anthropic="sk-ant-ours", openai="sk-ours", connect_seconds=2, read_seconds=5):
         providers = {"anthropic": (address, anthropic), "openai": (address, openai)}
         threads, slots, free_slots = (StreamSlots(total, total) for total in (THREADS, STREAMS, STREAMS))
-        timeout = urllib3.Timeout(connect=2, read=read_seconds)
+        timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         proxy = ModelProxy(providers, threads, slots, free_slots, timeout)
         monkeypatch.setitem(app.extensions, "proxy", proxy)
 

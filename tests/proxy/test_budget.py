@@ -2,6 +2,7 @@
 
 import json
 import queue
+import socket
 from datetime import timedelta
 
 import pytest
@@ -60,7 +61,7 @@ def reservations():
 def test_a_call_is_rejected_while_the_budget_is_reserved(call, start, assessment, upstream, path, status):
     assessment.update_columns(token_budget_nano_usd=USD // 100)
     running = start(path)
-    assert reservations() == [USD // 100]
+    assert len(reservations()) == 1
     for _ in range(3):
         response = call(path)
         assert error_of(response)[::2] == (status, "too_many_streams")
@@ -149,14 +150,17 @@ def test_parallel_calls_with_files_exceed_the_budget_by_at_most_one_call(call, s
     running.close()
 
 
-def test_the_last_call_reserves_the_rest_of_the_budget(start, assessment):
-    output_nano_usd = 64_000 * 5 * 1000
-    assessment.update_columns(token_budget_nano_usd=output_nano_usd + USD // 10)
+def test_no_call_starts_while_running_calls_could_exceed_the_budget(call, start, assessment, upstream):
     body = {"model": "claude-haiku-4-5", "max_tokens": 64_000}
-    running = [start(body=body), start(body=body)]
-    assert sum(reservations()) == output_nano_usd + USD // 10
-    for response in running:
-        response.close()
+    maximum = (len(json.dumps(body)) * 2 + 64_000 * 5) * 1000
+    assessment.update_columns(token_budget_nano_usd=maximum + USD // 1000)
+    first, last = start(body=body), start(body=body)
+    assert reservations() == [maximum, maximum]
+    first.close()
+    assert call(MESSAGES, data=json.dumps(body)).status_code == 529
+    last.close()
+    upstream.respond = documents(200, MESSAGE)
+    assert call(MESSAGES, data=json.dumps(body)).status_code == 200
 
 
 def test_a_reservation_expires_after_its_process_died(call, start, assessment, upstream, clock):
@@ -248,6 +252,16 @@ def test_a_timeout_costs_the_input_and_the_output_of_a_document(
     counts = [(used.input_tokens, used.output_tokens, used.cost_nano_usd) for used in usage()]
     assert counts == [(22, None, 22_000), (22, 100, 522_000)]
     assert reservations() == []
+
+
+def test_a_call_that_did_not_reach_the_provider_costs_nothing(call, forward_to, usage):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = server.getsockname()
+        # The queue of unaccepted connections is full, so the next one times out.
+        with socket.create_connection(address):
+            forward_to(f"http://127.0.0.1:{address[1]}", connect_seconds=0.1)
+            assert call(MESSAGES).status_code == 504
+    assert [(used.input_tokens, used.cost_nano_usd) for used in usage()] == [(None, None)]
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,14 @@ def test_unsupported_requests_are_rejected(call, upstream, code, path, fields, m
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize("field", [f'"n": 2.{"0" * 70_000}', f'"modalities": ["text",{" " * 70_000}"audio"]'])
+def test_a_setting_cannot_be_hidden_by_its_length(call, upstream, field):
+    response = call(CHAT_COMPLETIONS, data=f'{{"model": "gpt-5", {field}}}')
+    assert error_of(response)[::2] == (400, "invalid_json")
+    assert "65,536 bytes" in response.json["error"]["message"]
+    assert upstream.requests == []
+
+
 DATA_URL = "data:image/png;base64,AA=="
 STANDARD = {"service_tier": "auto", "speed": "standard", "inference_geo": "global"}
 

@@ -11,7 +11,7 @@ from factories import make_recorded_session
 from statements import capture_queries
 
 from models import Consent, Event, privacy, sessions
-from proxy import billed_call, recording
+from proxy import billed_call, recording, usage_reader
 from rules.session_quota import Quota
 from tests.proxy import tiny_dialect
 from tests.proxy.upstream import (
@@ -85,6 +85,32 @@ def test_a_call_is_recorded_with_its_usage(call, upstream, recorded, session, us
     assert data["totalCost"] == used.cost_nano_usd / 10**9 == MESSAGE_NANO_USD / 10**9
     assert (used.request_id, used.tool, used.agent_session) == ("req_1", "tiny", "agent-7")
     assert used.is_recorded is True
+
+
+def test_the_cost_of_a_model_without_a_price_is_unknown(call, upstream, session, usage):
+    upstream.respond = documents(200, MESSAGE | {"content": [TEXT], "model": "claude-next"})
+    call(MESSAGES, data=FIRST)
+    assert usage()[0].cost_nano_usd > 0  # for the budget
+    row = Event.get(Event.session == session, Event.kind == "ai_response")
+    assert json.loads(row.envelope)["data"]["totalCost"] is None
+
+
+def test_a_response_that_is_too_long_to_be_read_is_not_recorded(call, upstream, usage, monkeypatch):
+    monkeypatch.setattr(usage_reader, "MAX_DOCUMENT_BYTES", 1000)
+    upstream.respond = documents(200, MESSAGE | {"content": [{"type": "text", "text": "a" * 1000}]})
+    call(MESSAGES, data=FIRST)
+    assert usage()[0].is_recorded is False
+
+
+def test_a_call_ends_its_watch_before_another_call_can_use_the_connection(call, monkeypatch):
+    watched = []
+
+    def on_complete(self, response):
+        watched.append(response.watch.is_started)
+
+    monkeypatch.setattr(billed_call.BilledCall, "on_complete", on_complete)
+    call(MESSAGES, data=FIRST)
+    assert watched == [False]
 
 
 def test_the_providers_key_is_not_stored(call, upstream, recorded):
@@ -359,3 +385,20 @@ def test_nothing_is_recorded_after_an_erasure(candidate, upstream, session, reco
     response.close()
     assert recorded() == []
     assert [(used.is_recorded, used.agent_session) for used in usage()] == [(None, None)]
+
+
+def test_a_call_without_new_events_leaves_no_traces_after_an_erasure(
+    call, upstream, session, usage, monkeypatch
+):
+    upstream.respond = documents(200, MESSAGE | {"content": []})
+    call(MESSAGES, data=FIRST)
+    collect = recording.Recorder.collect
+
+    def collect_and_erase(self, response_usage, ended_at):
+        collect(self, response_usage, ended_at)
+        privacy.erase(session.key)
+
+    monkeypatch.setattr(recording.Recorder, "collect", collect_and_erase)
+    monkeypatch.setattr(tiny_dialect.Response, "events", lambda self, request, usage: [])
+    call(MESSAGES, data=FIRST)
+    assert [(used.tool, used.agent_session) for used in usage()] == [(None, None)] * 2

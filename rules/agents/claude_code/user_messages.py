@@ -201,12 +201,12 @@ _READERS: tuple[tuple[str, Callable[[str], list[Event] | None]], ...] = (
 def file_updates(text: str) -> Iterator[FileUpdate]:
     """Yield updates for files that the user attached or changed."""
     for match in _READ_CALL.finditer(text):
-        content = read_numbered_lines(text[match.end() :], is_truncated=match[2] != "}")
+        content = read_numbered_lines(text, match.end(), is_truncated=match[2] != "}")
         if content is not None:
             path = re.sub(r"\\(.)", r"\1", match[1])
             yield Snapshot(path, content)
     for match in _MODIFIED.finditer(text):
         yield Invalidation(match[1])
-        content = read_numbered_lines(text[match.end() :], is_truncated=True)
+        content = read_numbered_lines(text, match.end(), is_truncated=True)
         if content is not None:
             yield Snapshot(match[1], content)

@@ -184,16 +184,16 @@ def _replace_quotes(text: str, straight: str, typographic: str) -> Iterator[str]
 
 
 def read_numbered_lines(
-    text: str, *, limit: int | None = None, is_truncated: bool = False
+    text: str, start: int = 0, *, limit: int | None = None, is_truncated: bool = False
 ) -> FileText | None:
-    """Read the numbered lines at the start of the text; None if there are none.
+    """Read the numbered lines from position `start` of the text; None if there are none.
 
     In the tab format, an empty last line means that the file ends with a newline. The arrow format does not include
     this; assume a newline, because most files end with one.
 
     limit -- maximum number of lines, if any
     """
-    lines = list(_numbered_lines(text))
+    lines = list(_numbered_lines(text, start))
     if not lines:
         return None
     first, separator, _ = lines[0]
@@ -203,12 +203,13 @@ def read_numbered_lines(
     return FileText(content if is_exact else content + "\n", first, has_end)
 
 
-def _numbered_lines(text: str) -> Iterator[tuple[int, str, str]]:
+def _numbered_lines(text: str, start: int) -> Iterator[tuple[int, str, str]]:
     expected: int | None = None
-    for line in text.split("\n"):
-        match = _NUMBERED.match(line)
-        number = int(match[1]) if match else None
-        if match is None or number is None or number != (expected or number):
+    while match := _NUMBERED.match(text, start):
+        number = int(match[1])
+        if number != (expected or number):
             return
-        yield number, match[2], line[match.end() :]
-        expected = number + 1
+        end = text.find("\n", match.end())
+        end = len(text) if end < 0 else end
+        yield number, match[2], text[match.end() : end]
+        expected, start = number + 1, end + 1
