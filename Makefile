@@ -11,8 +11,8 @@ options ?=
 rounds ?= 20
 seed ?= 1
 database ?= both
-# Slow tests that measure time, stop shared processes, or run a sandbox.
-alone := tests/runner/ tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
+# Slow tests that measure time or stop shared processes.
+alone := tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
 	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
 	locked_address monitoring pgbouncer reload slow_clients stop_under_load tools upgrade)
 

@@ -47,6 +47,7 @@ function stopTimers() {
 
 async function load() {
   const requestKey = key;
+  if (!requestKey) return;
   const { status, body } = await fetchJson("/v1/candidate/workspace", { headers: { "X-API-Key": requestKey } });
   if (requestKey !== key) return;
   showPart("stale", status !== 200);

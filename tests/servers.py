@@ -1,6 +1,8 @@
 """Servers in separate processes: an S3-compatible store and an OpenID provider."""
 
+import itertools
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -11,11 +13,21 @@ from typing import Any
 from tests.live.service import HOST, wait_until
 from tools.scripts.run_with_parent import with_parent
 
+# The kernel assigns higher ports to connections and to other servers. Each test process has a range of its own.
+_RANGE = 20_000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
+_ports = itertools.cycle(range(_RANGE, _RANGE + 1000))
+
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
+    return next(filter(_is_free, _ports))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

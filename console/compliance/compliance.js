@@ -40,8 +40,8 @@ function head(path, { id, title }) {
 function sections(path, report, assessment, candidates) {
   const byId = new Map(candidates.map((candidate) => [candidate.id, candidate]));
   const name = (id) => {
-    const { sessionId, ...candidate } = byId.get(id) ?? { id };
-    return h("a", { href: sessionId ? `#/sessions/${sessionId}` : `#/assessments/${assessment.id}` }, candidateName(candidate, assessment));
+    const candidate = byId.get(id) ?? { id };
+    return h("a", { href: candidate.sessionId ? `#/sessions/${candidate.sessionId}` : `#/assessments/${assessment.id}` }, candidateName(candidate, assessment));
   };
   const counts = (values, label) => pairs(Object.entries(values).map(([key, n]) => [label(key), formatNumber(n)]));
   const versionText = (version) => (version === "unknown" ? t("report.unknown") : `${version} (${t(version === report.disclosureVersion ? "compliance.current" : "compliance.earlier")})`);
@@ -89,6 +89,7 @@ function groups(path) {
   const lines = h("textarea", { name: "lines", rows: 5, required: true, spellcheck: "false", autocomplete: "off" });
   const result = h("div", { role: "status" });
   const save = async () => {
+    fill(result);
     const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, { groups: parseGroups(lines.value) });
     const columns = ["group", "decided", "selected", "rate", "impactRatio", "belowFourFifths", "pValue"];
     const texts = [suppressed.length > 0 && t("compliance.suppressed", { groups: suppressed.join(", ") }), t("compliance.unknown", { n: unknown })];

@@ -38,7 +38,7 @@ function findTest(panel, reference) {
 
 async function findLine(panel, reference) {
   const [, path, old, line] = LINE.exec(reference);
-  const file = [...panel.querySelectorAll("details.diff")].find((each) => each.querySelector(".diff-path").textContent.endsWith(path));
+  const file = [...panel.querySelectorAll("details.diff")].find((each) => each.dataset.path === path);
   if (!file) return null;
   if (!file.open) {
     // The file's lines are loaded when it is opened.

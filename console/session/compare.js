@@ -88,8 +88,13 @@ function chooser({ sides: [first, second], results }, go) {
   };
   const isListed = others.some(({ sessionId }) => sessionId === second.session.id);
   const current = !isListed && h("option", { value: second.session.id, selected: true }, second.name);
-  const select = h("select", { onchange: () => go(`/compare/${first.session.id}/${select.value}`) }, current, others.map(option));
-  return h("div", { class: "compare-other" }, field(t("compare.otherSession"), select));
+  const select = h("select", {}, current, others.map(option));
+  const submit = (event) => {
+    event.preventDefault();
+    go(`/compare/${first.session.id}/${select.value}`);
+  };
+  // A browser can report a change for each arrow key.
+  return h("form", { class: "compare-other", onsubmit: submit }, field(t("compare.otherSession"), select), h("button", { type: "submit", class: "secondary" }, t("compare.show")));
 }
 
 function criteria(sides) {

@@ -21,14 +21,14 @@ export async function load({ session, path, signal }) {
 }
 
 export function render({ submission, latest, bundles, verified, listing }, report) {
-  if (!submission && !bundles.length) {
+  if (!submission && !latest && !bundles.length) {
     return emptyState(
       t("report.files.none"),
       t(report.session.status === "active" ? "report.files.noneYet" : "report.files.noneHint"),
     );
   }
   return [
-    latest && latest.sha256 !== submission.sha256 && newerNotice(latest),
+    latest && latest.sha256 !== submission?.sha256 && newerNotice(latest),
     submission &&
       submission.format !== "tar" &&
       panel(

@@ -42,6 +42,7 @@ export function render(data, report) {
     const run = async () => {
       if (!isRunning) await api.post(`${report.path}/test-runs`);
       show(await load(report));
+      await report.refresh();
     };
     const text = t(isRunning ? "report.refresh" : runs.length ? "runs.again" : "runs.run");
     return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, run) }, text);

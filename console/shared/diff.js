@@ -121,7 +121,7 @@ function fileView(file, { attributed, report }, isOpen) {
       unrecorded && h("span", { class: "not-recorded-lines" }, unrecorded),
     ),
   );
-  const details = h("details", { class: "diff", open: isOpen }, summary, body);
+  const details = h("details", { class: "diff", "data-path": file.path, open: isOpen }, summary, body);
   const render = () => body.firstChild || fill(body, fileBody(file, attributed, report));
   if (isOpen) render();
   details.addEventListener("toggle", () => details.open && render());

@@ -1090,6 +1090,7 @@ const texts = {
     intro: "Two sessions side by side. Differences are not a ranking. Read both recordings before you decide.",
     swap: "Swap",
     otherSession: "Compare with",
+    show: "Show",
     none: "None",
     criteria: "Criteria",
     hidden: "The scores of {name} are hidden until you have scored all criteria, a hiring decision exists, or you choose to see them in the session.",

@@ -19,8 +19,8 @@ ROWS, COLUMNS = 50, 160
 CONTROL = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?")
 READ_BYTES = 65_536
 ESCAPE, ENTER = "\x1b", "\r"
-TIMEOUT_SECONDS = 20
-IDLE_SECONDS = 0.5
+TIMEOUT_SECONDS = 60
+IDLE_SECONDS = 1
 NOTE_CHARACTERS = 2000
 
 

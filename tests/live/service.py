@@ -171,8 +171,8 @@ class Service:
         """Format an id as stored in the database: without dashes in SQLite."""
         return text if self.is_postgres else text.replace("-", "")
 
-    def stored_time(self, seconds_ago: float) -> Any:
-        """Format a past time as stored in the database."""
+    def stored_time(self, seconds_ago: float = 0) -> Any:
+        """Format a time as stored in the database."""
         time = datetime.now(UTC) - timedelta(seconds=seconds_ago)
         return time if self.is_postgres else format_timestamp(time)
 

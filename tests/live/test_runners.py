@@ -19,8 +19,9 @@ from tests.live.cast import Candidate, make_assessment, make_keys, pack
 from tests.live.client import Client, call
 from tests.live.runners import Runner
 from tests.live.service import kill, wait_until
-from tests.runner.conftest import find_missing
+from tests.runner.conftest import find_missing, with_sandboxes
 
+pytestmark = with_sandboxes
 MISSING = find_missing("bubblewrap")
 needs_bubblewrap = pytest.mark.skipif(MISSING is not None, reason=f"bubblewrap: {MISSING}")
 
@@ -83,20 +84,21 @@ def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(
                 "The runner got no job.",
             )
             killed.kill()
-            # Instead of 60 seconds later.
-            service.execute(
-                f"UPDATE test_runs SET due_at = %s WHERE {running}",
-                service.stored_time(seconds_ago=1),
-                token_id,
-            )
             if number == KILLS // 3:
                 os.kill(service.web.pid, signal.SIGHUP)
             if number == KILLS // 2:
                 kill(service.web_processes()[0])
             killed.start()
+        lost = "UPDATE test_runs SET due_at = started_at WHERE state = 'running' AND started_at < %s"
         pending = "SELECT count(*) FROM test_runs WHERE state IN ('waiting', 'running')"
         ended = "SELECT count(*) FROM test_runs WHERE purpose = 'submission' AND finished_at IS NOT NULL"
-        wait_until(lambda: service.execute(ended) == [(jobs,)], "Not all jobs ended.", SECONDS)
+
+        def have_all_ended():
+            # The leases of lost jobs end after 10 seconds instead of 60. A job takes less than one.
+            service.execute(lost, service.stored_time(seconds_ago=10))
+            return service.execute(ended) == [(jobs,)]
+
+        wait_until(have_all_ended, "Not all jobs ended.", SECONDS)
         assert service.execute(pending) == [(0,)]
         for runner in runners:
             assert runner.stop() == 0
@@ -137,9 +139,9 @@ def test_waiting_claims_hold_no_connection_and_few_threads(installation, bind):
                 for _ in range(8)
             ]
             time.sleep(1)
-            assert service.responds(within_seconds=1)
+            assert service.responds()
             assert runner.get("/v1/me").status == 401  # reads the database
-            assert time.monotonic() - started < 3
+            assert not all(wait.done() for wait in waits)
             results = [wait.result() for wait in waits]
         assert {status for status, _ in results} == {204}
         # A quarter of the eight threads without model calls waits.

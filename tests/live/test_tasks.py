@@ -21,10 +21,10 @@ from tests.live.client import call
 from tests.live.runners import Runner
 from tests.live.scripted_client import Cli
 from tests.live.service import Service, wait_until
-from tests.runner.conftest import IMAGE, find_missing, podman
+from tests.runner.conftest import IMAGE, find_missing, podman, with_sandboxes
 from tests.runner.images import build_image
 
-pytestmark = [needs_programs, pytest.mark.usefixtures("running_worker")]
+pytestmark = [needs_programs, with_sandboxes, pytest.mark.usefixtures("running_worker")]
 
 SECONDS = 180
 

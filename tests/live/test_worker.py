@@ -18,7 +18,7 @@ TESTS_PER_WEBHOOK = 6
 EVENTS_PER_SECOND = 50
 SECONDS = 20
 RESPONSE_SECONDS = 0.02
-MAX_DELAY_SECONDS = 5
+MAX_DELAY_SECONDS = 10
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_tarpit_does_not_delay_another_organizations_message(own_service):
         wait_until(lambda: receiver.messages, "The message was not delivered.")
         delay = time.monotonic() - sent_at
         print(f"Delivered after {delay:.2f} s.")
-        assert delay < 2
+        assert delay < MAX_DELAY_SECONDS
 
 
 def test_many_invitations_do_not_delay_another_organizations_invitation(own_service):

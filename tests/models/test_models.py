@@ -35,6 +35,7 @@ from models.base import case_folded, new_id
 from models.deliveries import outcomes
 from models.sessions import metrics
 from rules.delivery.retries import RETRY_DELAYS
+from tests.live.service import wait_until
 
 # Outbox
 
@@ -125,7 +126,8 @@ def test_one_thread_waits_for_a_derivation_and_others_are_rejected(monkeypatch):
     monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 30)
     with ThreadPoolExecutor(1) as threads, metrics._derivation_slot(session):
         threads.submit(wait_and_derive)
-        time.sleep(0.1)
+        is_waiting = metrics._NEXT[hash(session.id) % len(metrics._NEXT)].locked
+        wait_until(is_waiting, "The thread does not wait.")
         monkeypatch.setattr(metrics, "LOCK_TIMEOUT_SECONDS", 3)
         started_at = time.monotonic()
         with pytest.raises(errors.MetricsInProgress), metrics._derivation_slot(session):

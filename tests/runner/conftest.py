@@ -17,6 +17,8 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 IMAGE = f"localhost/proofstone-runner-tests-{WORKER}"
 PODMAN = os.environ | {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 SANDBOX_USERS = {"64701", "64702"}
+# One process runs the tests with sandboxes, because they look for what is left on the machine.
+with_sandboxes = pytest.mark.xdist_group("sandboxes")
 
 
 def podman(*arguments):

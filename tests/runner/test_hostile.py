@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.runner.attacks import HIDDEN, MAIN, OUT_OF_PROCESS, SETUPS
+from tests.runner.conftest import with_sandboxes
 from tests.runner.in_process_attacks import IN_PROCESS
 from tests.runner.service import pack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, with_sandboxes]
 ALL = os.environ.get("SANDBOX") == "all"
 LIMITS = {"seconds": 10, "setupSeconds": 5}
 # A job also starts three sandboxes and removes them.

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from tests.runner.attacks import HIDDEN, RUN
+from tests.runner.conftest import with_sandboxes
 from tests.runner.service import pack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, with_sandboxes]
 REPORT = "open(os.environ['REPORT'], 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')\n"
 QUICK = pack({"run.py": f"import os\n{REPORT}"})
 LONG = pack({"run.py": f"import os, time\ntime.sleep(4)\n{REPORT}"})

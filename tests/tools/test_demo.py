@@ -17,11 +17,13 @@ from rules.integrity import event_signatures
 from schemas.candidate_session import Envelope
 from tests.live.client import Client
 from tests.live.service import children, is_running, wait_until
+from tests.runner.conftest import with_sandboxes
 from tests.servers import free_port
 from tools.demo import cast, client_events, reviews, runner, tasks
 from tools.demo.repository import History
 from tools.demo.work import Plan, Work
 
+pytestmark = with_sandboxes
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 4, 1, 9, tzinfo=UTC)
 SESSION = "01a20000-0000-7000-8000-000000000000"

@@ -27,16 +27,19 @@ def rows(visit):
 
 
 def test_scored_sessions_can_be_compared_and_swapped(site, team, assessment, rubric, open_console):
-    first, second = (completed_session(site, team, assessment) for _ in range(2))
+    first, second, third = (completed_session(site, team, assessment) for _ in range(3))
     for session_id, value in ((first, 1), (second, 3)):
         path = f"/v1/sessions/{session_id}/scores/quality"
         assert team.request("PUT", path, {"value": value}).status == 200
     visit = open_console(team, f"/compare/{first}/{second}")
     assert visit.heading() == "Compare"
-    assert visit.shows("2 sessions in the cohort.")
+    assert visit.shows("3 sessions in the cohort.")
     assert rows(visit)["Team score"] == ["1 of 3", "3 of 3"]
     visit.page.get_by_role("button", name="Swap").click()
     visit.page.wait_for_url(f"**/compare/{second}/{first}")
+    visit.page.get_by_label("Compare with").select_option(third)
+    visit.page.get_by_role("button", name="Show", exact=True).click()
+    visit.page.wait_for_url(f"**/compare/{second}/{third}")
     assert visit.shows("Final changes")
     assert visit.is_clean()
 

@@ -8,7 +8,7 @@ import pytest
 from tests.browser.conftest import PHONE
 from tests.browser.console.conftest import add_rubric
 from tests.browser.console.organization import add_person
-from tests.live.cast import Candidate, invite
+from tests.live.cast import Candidate, invite, make_keys
 
 NAMES = [f"Candidate {letter}" for letter in "ABCDEFGHIJ"]
 
@@ -58,6 +58,10 @@ def test_an_admin_reads_compares_and_exports(open_console, team, assessment, dec
         ["Elm", "5", "5", "100 %", "1"],
         ["Oak", "5", "0", "0 %", "0"],
     ]
+    field.fill("nonsense")
+    visit.page.get_by_role("button", name="Compare groups").click()
+    assert visit.shows("This line is not “ID, group”")
+    assert table(visit, "Groups").count() == 0
     stored = "JSON.stringify([location.href, {...localStorage}, {...sessionStorage}])"
     assert not re.search("Oak|Elm", visit.page.evaluate(stored))
 
@@ -68,6 +72,19 @@ def test_an_admin_reads_compares_and_exports(open_console, team, assessment, dec
     assert ["Without reason"] in rows
     assert "Candidate A" not in text
     assert visit.is_clean()
+
+
+def test_no_key_of_a_candidate_who_has_started_is_shown(open_console, site, team, assessment):
+    (key,) = make_keys(team, assessment, 1)
+    Candidate(site, key).complete()
+    assert team.request("PUT", f"/v1/candidates/{key['id']}/decision", {"decision": "rejected"}).status == 200
+    visit = open_console(team, f"/assessments/{assessment['id']}/compliance").settle()
+    assert (
+        table(visit, "Decisions without a reason")
+        .get_by_role("link", name=f"Candidate {key['id'][-6:]}")
+        .is_visible()
+    )
+    assert "PST-" not in visit.page.locator("main").inner_text()
 
 
 def test_the_printed_page_contains_every_row_and_no_form(open_console, team, assessment, decided):

@@ -70,8 +70,7 @@ def test_unknown_addresses_are_not_found(open_console, team, address):
 
 
 def test_the_focus_moves_to_the_next_pages_heading(open_console, team):
-    visit = open_console(team)
-    visit.shows("Northwind Traders")
+    visit = open_console(team).settle()
     assert visit.page.evaluate("document.activeElement.tagName") == "BODY"
     visit.page.keyboard.press("Tab")
     visit.page.keyboard.press("Enter")

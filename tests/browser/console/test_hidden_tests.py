@@ -127,6 +127,7 @@ def test_pending_run_says_what_to_start(open_console, team, assessment, runner, 
     Runner(team).run(*NINE)
     visit.page.get_by_role("button", name="Refresh").click()
     assert visit.shows("orders::test 9")
+    visit.page.locator(".verdict-strip", has_text="9 of 12").wait_for()
     assert visit.is_clean()
 
 

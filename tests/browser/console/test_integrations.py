@@ -123,7 +123,7 @@ def test_a_system_is_connected_and_waiting_candidates_are_invited(open_console, 
     visit.page.get_by_label("Job", exact=True).select_option("Backend Engineer")
     visit.page.get_by_label("Stage", exact=True).select_option(label="Engineering: Take-home")
     press(visit, "Save")
-    assert visit.shows("Invite waiting candidates")
+    visit.page.get_by_role("dialog", name="Invite waiting candidates").wait_for()
     check(visit)
     for name in ("Ada Lovelace", "Grace Hopper"):
         visit.page.get_by_label(name).check()

@@ -38,7 +38,7 @@ def test_20000_events_load_in_two_seconds_and_scroll_smoothly(site, team, assess
     page.locator(".lanes-scroll .episode").wait_for()
     page.add_init_script(LONG_TASKS)
     # Other work on the machine can slow down single attempts.
-    attempts = [load_and_scroll(page) for _ in range(3)]
+    attempts = [load_and_scroll(page) for _ in range(5)]
     print(attempts)
     assert page.locator(".event-list [role=option]").count() < 60
     assert page.locator(".lanes-scroll svg *").count() < 200

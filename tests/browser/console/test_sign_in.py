@@ -125,6 +125,7 @@ def test_signing_in_returns_to_the_requested_page_once(visit, team, assessment):
     visit.page.get_by_role("button", name="Sign in").click()
     visit.page.wait_for_url(f"**/console#{path}")
     visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.wait_for_url("**/console#/sign-in")
     sign_in(visit, team, "/sign-in")
     visit.page.wait_for_url("**/console#/assessments")
 

@@ -212,6 +212,7 @@ def test_a_reviewer_can_sign_in_score_and_decide_with_the_keyboard(site, team, a
         keyboard.find("1 · ")
     visit.page.keyboard.press("Control+Enter")
     assert visit.shows("You have scored 2 of 2 criteria.")
+    visit.settle()
     keyboard.press("Decide")
     visit.page.get_by_role("dialog").wait_for()
     visit.page.keyboard.type("Adv")
