@@ -30,7 +30,7 @@ def _prepare_problem(data):
 @with_location
 @idempotent
 @gates.subscribed
-@raises(QuotaExceeded, StoreUnavailable)
+@raises(QuotaExceeded, RepositoryHosted, StoreUnavailable)
 @blp.arguments(schemas.NewAssessment)
 @blp.response(201, schemas.AssessmentResponse)
 @audit.record_change(created="assessment", prepare=_prepare_problem)

@@ -9,7 +9,18 @@ from flask import request
 from access import audit, auth, caller, concurrency, etags
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, page
 from blueprints.sessions import session_state
-from models import ApiToken, CandidateKey, Event, Session, TestRun, batches, overview, sessions, visibility
+from models import (
+    ApiToken,
+    CandidateKey,
+    Event,
+    Session,
+    TestRun,
+    batches,
+    clock,
+    overview,
+    sessions,
+    visibility,
+)
 from models.sessions import timeline
 from models.tasks.runs import hidden_tests
 from rules import moments
@@ -143,7 +154,9 @@ def get_moments(session_id):
     Up to seven points worth asking about in an interview, found by fixed, published rules. None is a score.
     """
     session = find(Session, session_id)
-    found = moments.find_moments(Event.timeline(session), is_running=session.closed_at is None)
+    found = moments.find_moments(
+        Event.timeline(session), is_running=session.closed_as_of(clock.now()) is None
+    )
     return {"version": moments.VERSION, "moments": found}
 
 

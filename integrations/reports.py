@@ -20,10 +20,12 @@ from integrations.tables import (
     IntegrationReport,
     IntegrationRule,
 )
-from models import Assessment, RubricVersion, Session, clock, db
+from models import Assessment, Session, clock, db
+from models.scores import current_scores
 from models.task_failures import run_each
-from models.tasks.runs import hidden_tests
+from models.tasks.runs import UNTRUSTED, hidden_tests
 from rules.plain_text import format_minutes, one_line
+from rules.statistics.scoring import value_range
 
 BATCH_SIZE = 500
 # After a score was reported, its corrections are reported at most this often.
@@ -54,7 +56,7 @@ class ReportValues(NamedTuple):
     was_scored: bool = False
     total: int | None = None
     highest: int | None = None
-    criteria: tuple[tuple[str, float, float], ...] = ()
+    criteria: tuple[tuple[str, float, int], ...] = ()
     tests: str | None = None
     duration_ms: int | None = None
     is_hidden: bool = False
@@ -66,11 +68,12 @@ def build_text(values: ReportValues) -> str:
     if values.is_hidden:
         return "\n".join(lines)
     if "score" in values.parts and values.total is not None and values.state == SCORED:
-        lines.append(f"Score: {_format_score(values.total)} of {_format_score(values.highest)}")
+        total, highest = (_format(thousandths / 1000) for thousandths in (values.total, values.highest or 0))
+        lines.append(f"Score: {total} of {highest}")
     elif "score" in values.parts and values.was_scored:
         lines.append("Score: withdrawn")
     if "criteria" in values.parts and values.state == SCORED:
-        lines += [f"{title}: {mean:g} of {highest:g}" for title, mean, highest in values.criteria]
+        lines += [f"{title}: {_format(mean)} of {highest}" for title, mean, highest in values.criteria]
     if "tests" in values.parts and values.tests:
         lines.append(f"Tests: {values.tests}")
     if "duration" in values.parts and values.duration_ms is not None:
@@ -78,8 +81,8 @@ def build_text(values: ReportValues) -> str:
     return "\n".join([*lines, values.url] if values.url else lines)
 
 
-def _format_score(value: int | None) -> str:
-    return f"{(value or 0) / 1000:g}"
+def _format(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def queue_due(base_url: str) -> int:
@@ -101,9 +104,10 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
         if order.report_due_at is None or order.report_due_at > now:
             return 0
         columns: dict[str, Any] = {"report_due_at": None} | states.refreshed_columns(now)
-        text = _build_report(order, base_url)
+        values = _collect_wanted(order, base_url)
+        text = values and build_text(values)
         next_at = order.score_reported_at and order.score_reported_at + CORRECTION_PERIOD
-        if text is None or text == order.reported:
+        if values is None or text is None or text == order.reported:
             order.update_columns(**columns)
             return 0
         # A person who repeats a report has cleared `reported`, and does not wait.
@@ -111,7 +115,7 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
             order.update_columns(report_due_at=next_at)
             return 0
         columns |= {"reported": text, "report_number": _insert_report(order, text)}
-        if order.state == SCORED or next_at:
+        if (order.state == SCORED and values.total is not None) or next_at:
             columns["score_reported_at"] = now
         order.update_columns(**columns)
     return 1
@@ -130,14 +134,14 @@ def _insert_report(order: IntegrationOrder, text: str) -> int:
     return number + 1
 
 
-def _build_report(order: IntegrationOrder, base_url: str) -> str | None:
-    """Build the report of an order's state; None if the rule does not report it."""
+def _collect_wanted(order: IntegrationOrder, base_url: str) -> ReportValues | None:
+    """Return the values of the report of an order's state; None if the rule does not report it."""
     rule: IntegrationRule = order.rule
     # Corrections and withdrawals of a reported score are reported whatever the state.
     wanted = {*rule.reports, *((SUBMITTED, SCORED, EXPIRED) if order.score_reported_at else ())}
     if order.state not in wanted:
         return None
-    return build_text(_collect(order, rule, base_url))
+    return _collect(order, rule, base_url)
 
 
 def _collect(order: IntegrationOrder, rule: IntegrationRule, base_url: str) -> ReportValues:
@@ -153,7 +157,7 @@ def _collect(order: IntegrationOrder, rule: IntegrationRule, base_url: str) -> R
         was_scored=order.score_reported_at is not None,
         total=session.score_total,
         highest=session.score_highest,
-        criteria=_criteria(assessment, session) if "criteria" in rule.include else (),
+        criteria=_criteria(session) if "criteria" in rule.include else (),
         tests=_tests(session) if "tests" in rule.include else None,
         duration_ms=session.duration_ms,
         is_hidden=assessment.blind and key.decision == "undecided",
@@ -171,31 +175,37 @@ def _title(assessment: Assessment) -> str:
     return f"{title} ({assessment.id.hex[-6:]})" if others.exists() else title
 
 
-def _criteria(assessment: Assessment, session: Session) -> tuple[tuple[str, float, float], ...]:
-    """Return the criteria with scores, by the rubric's newest version that has them."""
-    scored: dict[str, Any] = {
-        row["key"]: row["mean"] for row in session.score_criteria or () if row["mean"] is not None
+def _criteria(session: Session) -> tuple[tuple[str, float, int], ...]:
+    """Return the criteria with scores, by the rubric's version in which the session was last scored."""
+    criteria = {
+        criterion["key"]: criterion
+        for version, _ in current_scores([session.id])
+        for criterion in version.criteria
     }
-    versions = RubricVersion.select().where(RubricVersion.rubric == assessment.rubric_id)
-    for version in versions.order_by(RubricVersion.number.desc()):
-        criteria = {criterion["key"]: criterion for criterion in version.criteria}
-        if scored.keys() <= criteria.keys():
-            return tuple(
-                (
-                    one_line(criteria[key]["title"], MAX_TITLE_CHARACTERS),
-                    mean,
-                    max(level["value"] for level in criteria[key]["levels"]),
-                )
-                for key, mean in scored.items()
-            )
-    return ()
+    return tuple(
+        (
+            one_line(criteria[row["key"]]["title"], MAX_TITLE_CHARACTERS),
+            row["mean"],
+            value_range(criteria[row["key"]])[1],
+        )
+        for row in session.score_criteria or ()
+        if row["mean"] is not None and row["key"] in criteria
+    )
 
 
 def _tests(session: Session) -> str | None:
     """Summarize the result of the tests with its source (R51)."""
     run = hidden_tests([session.id]).get(session.id)
+    if run is not None and run.state == UNTRUSTED and run.counts:
+        return "untrusted (hidden tests)"
     if run is not None and run.counts:
-        return f"{run.passed_count} of {run.total_count} passed (hidden tests)"
+        marks = {
+            "in-process": run.in_process,
+            "older tests": not run.is_current,
+            "incomplete": run.is_complete is False,
+        }
+        source = ", ".join(["hidden tests", *(mark for mark, applies in marks.items() if applies)])
+        return f"{run.passed_count} of {run.total_count} passed ({source})"
     if session.tests_passed_count is not None:
         total = session.tests_passed_count + session.tests_failed_count
         return f"{session.tests_passed_count} of {total} passed (submitted by your team)"

@@ -115,7 +115,8 @@ class Assessment(ProtectedModel):
 
         shipped -- the issue's files, rubric and time limit, if it is a problem that the service ships
 
-        Raises Invalid for an unknown issue, rubric or template (R8) or a missing brief, and QuotaExceeded (R10).
+        Raises Invalid for an unknown issue, rubric or template (R8) or a missing brief, QuotaExceeded (R10), and
+        RepositoryHosted for a `repo_commit` with a hosted repository.
         """
         organization = token.organization
         with db.atomic():
@@ -127,7 +128,7 @@ class Assessment(ProtectedModel):
             if shipped:
                 rubric = rubric or Rubric.find_or_create(organization, **shipped.rubric)
                 values = {"time_limit_minutes": shipped.time_limit_minutes} | values
-            repo_url = values.get("repo_url")
+            repo_url, repo_commit = values.get("repo_url"), values.get("repo_commit")
             task = template or issue
             shares_task = task is not None and repo_url in (None, task.repo_url)
             values = _issue_columns(issue, with_repository=shares_task and not template) | values
@@ -143,6 +144,7 @@ class Assessment(ProtectedModel):
                 TaskFile.add(organization, assessment.id, file)
             if shares_task:
                 TaskFile.share(task, assessment)
+            files.require_external(assessment, {"repo_commit": repo_commit})
             FeedEvent.publish(organization.id, "assessment.created", {"assessmentId": assessment.id})
         return assessment
 

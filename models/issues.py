@@ -103,11 +103,11 @@ class Issue(Model):
             self.set_once("deleted_at")
 
 
-# Excludes columns that reveal the solution.
+# Excludes columns that can reveal the solution.
 _CANDIDATE_COLUMNS = [
     column
     for column in Issue._meta.sorted_fields  # type: ignore[attr-defined]
-    if column.name not in ("test_command", "reference_sha", "sources", "license")
+    if column.name not in ("description", "test_command", "reference_sha", "sources", "license")
 ]
 _CATALOG_COLUMNS = (
     *("repo_url", "repo_commit", "repo_subdir", "description", "difficulty", "language"),

@@ -27,7 +27,9 @@ MAX_ATTEMPTS = 10
 # `email` and `name`, which can be None, and optionally `external_id`, `metadata` and `extra_minutes`.
 Candidate = dict[str, Any]
 
-_ASSESSMENT = sql.Columns(Assessment, "a", "id organization time_limit_minutes expires_in_days")
+_ASSESSMENT = sql.Columns(
+    Assessment, "a", "id organization time_limit_minutes expires_in_days reminder_days_before"
+)
 
 
 def generate_keys(
@@ -158,6 +160,8 @@ def _insert(
         return []
     now, ids = clock.now(), {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     shared = ids | {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
+    if assessment.reminder_days_before is not None and days <= assessment.reminder_days_before:
+        shared["reminded_at"] = now
     keys = [_new_key(**candidate) for candidate in candidates]
     sql.insert(CandidateKey, [key | {"extra_minutes": None} for key in keys], **shared)
     for key in keys:

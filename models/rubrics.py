@@ -5,7 +5,7 @@ from typing import Any
 
 import peewee
 
-from errors import RubricInUse
+from errors import NotFound, RubricInUse
 from models.base import Query, TimestampField, clock, db
 from models.ledger.protection import ProtectedModel
 from models.orgs import ApiToken, Organization
@@ -50,6 +50,8 @@ class Rubric(ProtectedModel):
         """Create the next version if the values differ; `check` is called after the row is locked."""
         with db.atomic():
             rubric = self.lock()
+            if rubric.deleted_at is not None:
+                raise NotFound()
             check()
             if changes := rubric.changed_columns(values):
                 rubric.update_columns(**changes, version=rubric.version + 1, updated_at=clock.now())

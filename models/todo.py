@@ -35,7 +35,6 @@ RUNNER_EXPECTED_WITHIN = timedelta(minutes=5)
 S, K, A, D = Session.alias("s"), CandidateKey.alias("k"), Assessment.alias("a"), Delivery.alias("d")
 M = Assignment.alias("m")
 _TOTAL = peewee.fn.COUNT(peewee.SQL("*")).over()
-_CLOSED_AT = peewee.fn.COALESCE(S.closed_at, S.closes_at)
 # A literal, because SQLite does not use a partial index for a parameter.
 _IS_UNDECIDED = (K.decision == peewee.SQL("'undecided'")) & K.revoked_at.is_null()
 _CANDIDATE = (
@@ -54,7 +53,7 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     expiring = _open_keys(reviewer, K.expires_at).where(K.expires_at <= clock.now() + EXPIRES_SOON)
     queries: dict[str, Any] = {
         "unscored": _unscored(reviewer),
-        "disagreements": disagreements(reviewer).order_by(_CLOSED_AT, S.id),
+        "disagreements": disagreements(reviewer).order_by(_closed_at().is_null(), _closed_at(), S.id),
         "failed_messages": failed_messages(reviewer).order_by(D.created_at, D.id),
         "expiring_keys": expiring.order_by(K.expires_at, K.id),
         "stalled_test_runs": _stalled_test_runs(reviewer),
@@ -82,6 +81,12 @@ def todo(reviewer: ApiToken, limit: int) -> dict[str, Any]:
     return response
 
 
+def _closed_at() -> Any:
+    """Return SQL for when a session closed, even if the close is not recorded yet; null if it is open."""
+    passed_limit = peewee.Case(None, [(S.closes_at <= clock.now(), S.closes_at)])
+    return peewee.fn.COALESCE(S.closed_at, passed_limit)
+
+
 def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
     """Select the organization's candidates, without erased candidates and deleted assessments."""
     query = K.select(*_CANDIDATE, _TOTAL.alias("total"), *columns).join(A, on=(A.id == K.assessment))
@@ -92,7 +97,7 @@ def _candidates(reviewer: ApiToken, *columns: Any) -> Query:
 
 def _undecided(reviewer: ApiToken) -> Query:
     """Select sessions of candidates without a decision."""
-    columns = (S.id.alias("session_id"), _CLOSED_AT.alias("closed_at"), K.erasure_requested_at)
+    columns = (S.id.alias("session_id"), _closed_at().alias("closed_at"), K.erasure_requested_at)
     query = _candidates(reviewer, *columns).join(S, on=(S.key == K.id))
     return query.where(_IS_UNDECIDED)
 
@@ -107,7 +112,7 @@ def _unscored(reviewer: ApiToken) -> Query:
     query = query.select_extend(assigned, M.due_at, peewee.fn.COUNT(M.id).over().alias("assigned_total"))
     query = query.join(M, peewee.JOIN.LEFT_OUTER, on=is_assigned)
     order = (K.erasure_requested_at.is_null(False), M.id.is_null(), M.due_at.is_null(), M.due_at)
-    return query.order_by(*order, _CLOSED_AT, S.id)
+    return query.order_by(*order, _closed_at(), S.id)
 
 
 def without_total(reviewer: ApiToken) -> Query:

@@ -12,6 +12,7 @@ from rules.metrics.agent_lines import diff_lines
 from rules.metrics.analyzed_events import AnalyzedEvent, drop_editor_duplicates, read_events
 from rules.plain_text import format_minutes, one_line, pluralize
 
+UNNAMED = " a test run"  # an event without the test framework's name
 VERSION = 1  # Increase this when a change to the rules changes the moments of existing sessions.
 MIN_REPLACED_LINES = 3
 MAX_COMPARED_LINES = 200_000  # of all changes of a session
@@ -26,7 +27,6 @@ QUESTIONS = {
     "no_tests_after_last_change": ("How did you decide that it was done?", "How would you check the result?"),
 }
 REPLIES = ("interrupt", "plan_decision")
-_RESULTS = {True: "failed", False: "succeeded", None: "has no known result"}
 # The exit code is that of one part of the command; another part can have another.
 _UNCLEAR = re.compile(r"[|;\n]|(?<![&<>])&(?![&>])")
 # How Claude Code's client reports the reply to a rejected plan.
@@ -65,7 +65,7 @@ def find_moments(timeline: Iterable[tuple[int, Any]], is_running: bool = False) 
     events = drop_editor_duplicates(read_events(_collect(timeline, details), details=True))
     for event in events:
         if event.kind == "command" and details[event.id]:
-            event.failed = None
+            event.failed = event.passed = None
     moments = [*_error_episode(events, is_running), *_rejected_calls(events, details)]
     moments += _compared_changes(events, details)
     moments += _first_failing_test(events, {moment.event_ids[0] for moment in moments})
@@ -135,11 +135,13 @@ def _error_episode(events: list[AnalyzedEvent], is_running: bool) -> Iterator[Mo
         return
     first, last, end = run[0], run[-1], next(iter(checks[checks.index(run[-1]) + 1 :]), None)
     count = f"{len(run)} tests, checks or builds in a row failed, {_within(first, last)}"
-    sentence = f"{count}. The last was{_quote(last.subject)}.{'' if end or is_running else ' None followed.'}"
+    sentence = f"{count}. The last was{_quote(last.subject) or UNNAMED}."
+    if end is None and not is_running:
+        sentence += " None followed."
     if end:
         between = events[events.index(first) : events.index(end)]
         changes = pluralize(sum(event.kind in CHANGE_KINDS for event in between), "change")
-        sentence += f" The next,{_quote(end.subject)}, {_RESULTS[end.failed]}, {changes} after the first."
+        sentence += f" The next{_aside(end.subject)} {_result(end)}, {changes} after the first."
     yield _moment("error_episode", sentence, first, last, end)
 
 
@@ -171,6 +173,12 @@ def _compared_changes(events: list[AnalyzedEvent], details: Details) -> Iterator
         yield _moment(kind, *max(pairs, key=itemgetter(0))[1:])
 
 
+def _result(check: AnalyzedEvent) -> str:
+    if check.failed is None:
+        return "has no known result"
+    return "failed" if check.failed else "succeeded" if check.passed else "ran no tests"
+
+
 def _tests(events: list[AnalyzedEvent]) -> list[AnalyzedEvent]:
     return [event for event in events if event.command_kind == "test" or event.kind == "test_run"]
 
@@ -179,7 +187,7 @@ def _first_failing_test(events: list[AnalyzedEvent], first_ids: set[str]) -> Ite
     """Yield the first failing test, unless another moment starts with it."""
     failing = next((test for test in _tests(events) if test.failed), None)
     if failing and failing.id not in first_ids:
-        sentence = f"The first test command known to have failed was{_quote(failing.subject)}."
+        sentence = f"The first test command known to have failed was{_quote(failing.subject) or UNNAMED}."
         yield _moment("first_failing_test", sentence, failing)
 
 
@@ -188,7 +196,7 @@ def _tests_after_last_change(events: list[AnalyzedEvent], details: Details) -> I
         after = f"finished after the last recorded change{_quote(details[change.id].place[1], ' to ')}."
         later = [test for test in _tests(events) if (test.time_ns, test.id) > (change.time_ns, change.id)]
         if later:
-            last = f"The last,{_quote(later[-1].subject)}, {_RESULTS[later[-1].failed]}."
+            last = f"The last{_aside(later[-1].subject)} {_result(later[-1])}."
             sentence = f"{pluralize(len(later), 'test command')} {after} {last}"
             yield _moment("tests_after_last_change", sentence, change, later[-1])
         else:
@@ -209,3 +217,8 @@ def _quote(value: Any, before: str = " ") -> str:
     """Quote recorded text on one line. It cannot end the quotation."""
     line = one_line((text(value) or "").translate(_STRAIGHT_QUOTES), MAX_QUOTE_CHARACTERS)
     return f"{before}“{line}”" if line else ""
+
+
+def _aside(value: Any) -> str:
+    quotation = _quote(value, ", ")
+    return f"{quotation}," if quotation else ""

@@ -114,7 +114,7 @@ class AssessmentUpdate(Body):
 
     title = Text(255, "Assessment name.", example="Backend API Challenge")
     role = Text(255, "Role being assessed.", example="Senior Backend Engineer")
-    task_brief = Text(50_000, "Task description for the candidate.", example=EXAMPLE_BRIEF)
+    task_brief = String("Task description for the candidate, not blank.", example=EXAMPLE_BRIEF, max=50_000)
     repo_url = RepositoryUrl("Repository, without a password.", example=EXAMPLE_REPOSITORY, null=True)
     repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA, null=True)
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
@@ -130,6 +130,11 @@ class AssessmentUpdate(Body):
     archived = Flag(
         "True to hide it from the console's list. Candidates and the API are not affected.", example=True
     )
+
+    @ma.validates("task_brief")
+    def check_brief(self, value: str, **kwargs: Any) -> None:
+        if _is_blank(value):
+            raise ma.ValidationError("Must not be blank.")
 
 
 class AssessmentQuery(CursorPageQuery):

@@ -118,7 +118,7 @@ def _to_score(assessment: Assessment) -> Query:
     """Select an assessment's closed sessions without a decision."""
     is_closed = Session.closed_at.is_null(False) | (Session.closes_at <= clock.now())
     query = Session.select(Session.id, Session.organization, Session.key).join(CandidateKey)
-    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.erased_at.is_null()
+    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
     return query.where(Session.assessment == assessment, is_closed, is_undecided)
 
 

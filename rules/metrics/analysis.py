@@ -46,7 +46,7 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
         times=measure_phases(events),
         phase_spans=phase_spans(events),
         verifications=[
-            Verification(event.id, event.time_ns, kind, None if event.failed is None else not event.failed)
+            Verification(event.id, event.time_ns, kind, event.passed)
             for event in events
             if (kind := event.command_kind or VERIFICATION_EVENTS.get(event.kind))
         ],

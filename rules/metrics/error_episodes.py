@@ -1,5 +1,6 @@
 """Find error episodes: uninterrupted runs of failures (docs/metrics.md#analytics-of-a-session)."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -23,14 +24,11 @@ class ErrorEpisode(NamedTuple):
 def find_error_episodes(events: Sequence[AnalyzedEvent]) -> list[ErrorEpisode]:
     """Find the episodes of a session. Events must be in order, without duplicates."""
     checks = [index for index, event in enumerate(events) if event.failed is not None]
-    last_passed = {_subject(events[index]): index for index in checks if not events[index].failed}
-    runs = [list(run) for _, run in groupby(checks, key=lambda index: events[index].failed)]
-    ends = [run[0] for run in runs[1:]] + [None]
-    return [
-        _episode(events, run, end, last_passed)
-        for run, end in zip(runs, ends, strict=False)
-        if events[run[0]].failed
-    ]
+    passed = [index for index in checks if events[index].passed]
+    last_passed = {_subject(events[index]): index for index in passed}
+    runs = [list(run) for failed, run in groupby(checks, key=lambda index: events[index].failed) if failed]
+    ends = [next(iter(passed[bisect(passed, run[-1]) :][:1]), None) for run in runs]
+    return [_episode(events, run, end, last_passed) for run, end in zip(runs, ends, strict=True)]
 
 
 def _episode(

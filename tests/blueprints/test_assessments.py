@@ -103,7 +103,12 @@ def test_allowed_tools_are_agents_and_hosted_tools(reviewer):
 
 def test_task_brief_has_at_most_50000_characters(reviewer):
     for brief in ("b" * 50_000, "  1. Look\n  2. Fix\n"):
-        assert create(reviewer, taskBrief=brief)["taskBrief"] == brief
+        created = create(reviewer, taskBrief=brief)
+        assert created["taskBrief"] == brief
+        path = f"{PATH}/{created['id']}"
+        assert reviewer.patch(path, {"taskBrief": brief}).json["assessment"] == created
+        for invalid in (None, "", "  \n\t", "b" * 50_001):
+            assert error_paths(reviewer.patch(path, {"taskBrief": invalid})) == [["taskBrief"]]
     for invalid in (..., None, "", "  \n\t", "b" * 50_001):
         assert error_paths(post(reviewer, taskBrief=invalid)) == [["taskBrief"]]
 
@@ -198,6 +203,7 @@ def test_references_to_unavailable_rows_are_rejected(reviewer, organization, nei
 
 def test_candidates_get_neither_the_solution_nor_reviewer_fields(app, reviewer, organization):
     solution = {"test_command": "go test -run Lost", "reference_sha": COMMIT, "license": "MIT"}
+    solution["description"] = "The total is computed twice."
     solution["sources"] = ["https://example.com/fix"]
     issue = make_issue(
         organization, repo_url="https://example.com/orders", labels=["go"], language="go", **solution
@@ -205,7 +211,7 @@ def test_candidates_get_neither_the_solution_nor_reviewer_fields(app, reviewer, 
     values = {"rubric_id": make_rubric(organization).id, "time_limit_minutes": 90, "expires_in_days": 3}
     assessment = make_assessment(organization, issue_id=issue.id, **values)
     candidate = Caller.candidate(app, make_key(assessment))
-    hidden = dict.fromkeys(("testCommand", "referenceSha", "sources", "license"))
+    hidden = dict.fromkeys(("description", "testCommand", "referenceSha", "sources", "license"))
     for path in (f"{PATH}/{assessment.id}", f"/v1/issues/{issue.id}"):
         assert COMMIT in reviewer.get(path).text
         expected = reviewer.get(path).json

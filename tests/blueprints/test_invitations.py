@@ -315,6 +315,16 @@ def test_later_emails_use_the_company_name_from_key_generation(clock, reviewer, 
     assert not any(organization.public_name in email for email in emails())
 
 
+def test_no_reminder_follows_an_invitation_at_once(clock, reviewer, organization):
+    assessment = make_assessment(organization, expires_in_days=8, reminder_days_before=7)
+    body = {"count": 1, "candidateEmails": ["ada@example.com"], "expiresInDays": 7}
+    key = body_of(reviewer.post(f"/v1/assessments/{assessment.id}/keys", body), 201)["keys"][0]
+    assert invitations.enqueue_reminders() == 0
+    body_of(reviewer.post(f"/v1/candidates/{key['id']}/extend", {"days": 1}))
+    clock.fixed += timedelta(days=1)
+    assert invitations.enqueue_reminders() == 1
+
+
 def test_reminders_are_not_sent_by_default(clock, key):
     clock.fixed = key.expires_at - timedelta(minutes=1)
     assert invitations.enqueue_reminders() == 0

@@ -6,6 +6,7 @@ import pytest
 from factories import make_assessment, make_rubric
 from response_checks import body_of, error_of, error_paths
 
+import errors
 from models import Rubric, RubricVersion
 
 PATH = "/v1/rubrics"
@@ -115,6 +116,14 @@ def test_a_deleted_rubric_is_not_found(reviewer, organization):
     assert reviewer.get(PATH).json["total"] == 0
     for response in (reviewer.get(f"{PATH}/{rubric.id}"), reviewer.delete(f"{PATH}/{rubric.id}")):
         assert error_of(response) == (404, "not_found")
+
+
+def test_a_rubric_deleted_during_a_change_is_not_found(reviewer, organization):
+    rubric = make_rubric(organization)
+    Rubric.get_by_id(rubric.id).soft_delete()
+    with pytest.raises(errors.NotFound):
+        rubric.apply_changes({"name": "Renamed"})
+    assert Rubric.get_by_id(rubric.id).version == 1
 
 
 def test_a_rubric_in_use_cannot_be_deleted(reviewer, organization):

@@ -130,6 +130,21 @@ def test_people_can_see_disagreements_only_in_sessions_that_they_scored(app, org
     assert session_ids(bob, "disagreements") == []
 
 
+def test_disagreements_in_open_sessions_are_the_last(app, organization, reviewer):
+    rubric = make_rubric(organization, criteria=CRITERIA)
+    limited = make_assessment(organization, rubric_id=rubric.id, time_limit_minutes=60)
+    assessment = make_assessment(organization, rubric_id=rubric.id)
+    opened = [make_session(make_key(each)) for each in (assessment, limited)]
+    closed = make_closed_session(assessment)
+    bob, carol = person(app, organization), person(app, organization, name="Carol")
+    for session in (*opened, closed):
+        put_scores(bob, session, 1)
+        put_scores(carol, session, 3)
+    entries = get_list(reviewer, "disagreements")["entries"]
+    assert [entry["sessionId"] for entry in entries] == [str(each.id) for each in (closed, *opened)]
+    assert [entry["closedAt"] is None for entry in entries] == [False, True, True]
+
+
 def test_failed_messages_are_listed_while_the_key_is_open(reviewer, organization):
     assessment = make_assessment(organization)
     keys = [make_key(assessment, f"{name}@example.com", name) for name in ("Ann", "Ben", "Cem", "Dan")]

@@ -10,7 +10,7 @@ from integrations import orders, rules, states
 from integrations.adapter import CredentialRejected, Rejected, TemporaryFailure
 from integrations.reports import ReportValues, build_text
 from integrations.tables import Integration, IntegrationOrder, IntegrationReport
-from models import CandidateKey, FeedEvent, Score, Session, invitations, privacy, sessions
+from models import CandidateKey, FeedEvent, Rubric, Score, Session, invitations, privacy, sessions
 from rules.delivery.retries import RETRY_DELAYS
 from tests.integrations import made_up
 
@@ -156,6 +156,46 @@ def test_criteria_and_tests_are_reported_if_the_rule_includes_them(
         "Quality: 2 of 2",
         "Tests: 2 of 3 passed (submitted by your team)",
     ]
+
+
+def test_criteria_keep_the_version_in_which_they_were_scored(system, submitted, reviewer, report, rule):
+    rules.update(rule, {"include": ["criteria"]})
+    score(submitted, reviewer, 2)
+    rubric = Rubric.get()
+    levels = [{"value": value, "label": str(value)} for value in (0, 100)]
+    rubric.apply_changes({"criteria": [criterion | {"levels": levels} for criterion in rubric.criteria]})
+    report()
+    assert "Quality: 2 of 2" in system.notes_of()[0].splitlines()
+
+
+def test_a_decision_without_a_score_withdraws_none(system, submitted, report):
+    key = CandidateKey.get_by_id(submitted.key_id)
+    invitations.decide(key, None, "rejected", None)
+    report()
+    sessions.submit_test_result(session_of(submitted), passed=2, failed=1, note=None)
+    rules.update(submitted.rule, {"include": ["score", "tests"]})
+    report(25 * 60)
+    assert len(system.notes_of()) == 2
+    assert not any("Score" in note.replace("Status: Scored", "") for note in system.notes_of())
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "12 of 12 passed (hidden tests, in-process)"),
+        ({"is_complete": False, "passed_count": 9}, "9 of 12 passed (hidden tests, in-process, incomplete)"),
+        ({"state": "untrusted"}, "untrusted (hidden tests)"),
+    ],
+)
+def test_results_of_hidden_tests_have_their_marks(system, submitted, report, rule, changes, line):
+    rules.update(rule, {"include": ["tests"]})
+    session = session_of(submitted)
+    run = factories.make_run(session)
+    columns = {"state": "finished", "passed_count": 12, "total_count": 12, "is_complete": True}
+    run.update_columns(**columns | changes)
+    session.update_columns(hidden_run_id=run.id)
+    report()
+    assert f"Tests: {line}" in system.notes_of()[0].splitlines()
 
 
 def test_a_blind_assessments_report_has_link_and_score_after_the_decision(

@@ -110,6 +110,9 @@ def test_all_rules_in_chronological_order():
         ([command(at, f"ruff check {at}", int(at not in (3, 6))) for at in range(1, 7)],
          {"error_episode": "2 tests, checks or builds in a row failed, within 1 minute. The last was “ruff check 2”. "
                            "The next, “ruff check 3”, succeeded, 0 changes after the first."}),
+        ([command(0, "pytest", 1), command(1, "pytest", 1), event(2, "test_run", {"passed": 0, "failed": 0})],
+         {"error_episode": "2 tests, checks or builds in a row failed, within 1 minute. The last was “pytest”. The "
+                           "next ran no tests, 0 changes after the first."}),
         ([event(1, "test_run", {"passed": 1, "failed": 1, "framework": "go"})],
          {"first_failing_test": "The first test command known to have failed was “go”."}),
         # Indented and moved lines are not removed.

@@ -117,8 +117,12 @@ def test_an_upload_during_the_submission_does_not_change_the_verified_bundle(
     assert download(reviewer, session) == BUNDLE
 
 
-def test_a_fourth_open_upload_closes_the_oldest(store, candidate, session):
-    oldest, *newer = [start_upload(candidate, session) for _ in range(4)]
+def test_a_fourth_open_upload_closes_the_oldest_after_ten_minutes(clock, store, candidate, session):
+    oldest = start_upload(candidate, session)
+    # A client's snapshots overlap with its submission.
+    assert put(store, candidate, start_upload(candidate, session)) is None
+    clock.fixed += timedelta(minutes=10)
+    newer = [start_upload(candidate, session) for _ in range(4)]
     rejected = put(store, candidate, oldest)
     assert rejected == ((403, "upload_rejected") if isinstance(store, FolderStorage) else None)
     assert submit(candidate, session, oldest).json == {"ok": True, "verified": False}

@@ -1,16 +1,19 @@
 """Open uploads (docs/candidate-client.md, 3.9 and 3.10)."""
 
+from datetime import timedelta
 from typing import Any
 
 import peewee
 
 from errors import SessionFull, UploadRejected
-from models.base import Model, PersonalData, Query, db
+from models.base import Model, PersonalData, Query, clock, db
 from models.sessions import Session, stored_bytes
 from models.sessions.submissions.objects import StoredObject, recount, require_open
 
-# A client that opens more uploads has finished or abandoned the oldest.
+# A client that opens more uploads has finished or abandoned older ones. Snapshots of parallel processes overlap.
 MAX_OPEN_UPLOADS = 3
+MAX_RECENT_UPLOADS = 20
+RECENT = timedelta(minutes=10)
 
 
 class BundleUpload(Model, StoredObject):
@@ -41,19 +44,23 @@ class BundleUpload(Model, StoredObject):
 
     @classmethod
     def open(cls, session: Session, object_key: str, max_bytes: int) -> "BundleUpload":
-        """Open an upload for an hour, and close the oldest ones above MAX_OPEN_UPLOADS.
+        """Open an upload for an hour, and close the oldest ones: above MAX_OPEN_UPLOADS, or above MAX_RECENT_UPLOADS if
+        they are RECENT and less than half of the session's space is used.
 
         Raises AssessmentClosed more than ten minutes after the close (R18), and SessionFull if no space is left.
         """
         with db.atomic():
             session = session.lock_unless_erased()
             require_open(session)
+            has_space = stored_bytes(session) < max_bytes / 2
             newest_first = (
                 cls.select().where(cls.session == session).order_by(cls.created_at.desc(), cls.id.desc())
             )
-            for oldest in list(newest_first)[MAX_OPEN_UPLOADS - 1 :]:
-                oldest.delete_with_object()
-            if stored_bytes(Session.get_by_id(session.id)) >= max_bytes:
+            for number, upload in enumerate(list(newest_first), 2):
+                is_recent = has_space and abs(clock.now() - upload.created_at) < RECENT
+                if number > (MAX_RECENT_UPLOADS if is_recent else MAX_OPEN_UPLOADS):
+                    upload.delete_with_object()
+            if not has_space and stored_bytes(Session.get_by_id(session.id)) >= max_bytes:
                 raise SessionFull()
             return cls.create(session=session, object_key=object_key)
 

@@ -48,6 +48,7 @@ def test_closed_sessions_without_a_decision_are_assigned_evenly(reviewer, path, 
     invitations.decide(decided.key, None, "rejected", None)
     make_session(make_key(assessment))  # still open
     privacy.erase(make_closed_session(assessment).key)
+    make_closed_session(assessment).key.revoke()
     first = assign(reviewer, path, people)
     assert sorted(row["sessionId"] for row in first) == ids(sessions)
     assert sorted(row["personName"] for row in first) == ["Ann", "Ann", "Bob", "Bob"]

@@ -15,7 +15,7 @@ from response_checks import body_of, error_of, error_paths
 
 from delivery.worker import Worker
 from git_bundles.process import export_files
-from models import AuditEntry, Delivery, TaskFile
+from models import Assessment, AuditEntry, Delivery, TaskFile
 from models.tasks.files import MAX_REQUEST_DURATION
 from ops import admin, problems
 from schemas.task_files import TestSettings
@@ -301,6 +301,11 @@ def test_a_url_cannot_be_set_while_the_repository_is_hosted(reviewer, path):
     body_of(put(reviewer, f"{path}/repository", pack(FILES)))
     for change in ({"repoUrl": "https://example.com/b"}, {"repoCommit": "2" * 40}):
         assert error_of(reviewer.patch(path, change)) == (409, "repository_hosted")
+    template = path.rpartition("/")[2]
+    body = {"title": "A", "role": "B", "taskBrief": "C", "templateId": template, "repoCommit": "2" * 40}
+    if "assessments" in path:
+        assert error_of(reviewer.post("/v1/assessments", body)) == (409, "repository_hosted")
+        assert Assessment.select().count() == 1
     body_of(reviewer.patch(path, {"title": "Other", "repoUrl": None}))
     body_of(reviewer.delete(f"{path}/repository"))
     body_of(reviewer.patch(path, {"repoUrl": "https://example.com/b"}))

@@ -2,13 +2,14 @@
 
 import pytest
 
+from rules.metrics.analysis import analyze
 from rules.metrics.analyzed_events import read_event
 from rules.metrics.error_episodes import find_error_episodes
 from rules.metrics.phases import PHASES, measure_phases, phase_spans
 from rules.metrics.segments import split_turns, split_work_periods
 
 MINUTE = 60
-RED, GREEN = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}
+RED, GREEN, EMPTY = {"passed": 3, "failed": 1}, {"passed": 4, "failed": 0}, {"passed": 0, "failed": 0}
 
 
 def event(at, kind, data=None, **fields):
@@ -130,6 +131,9 @@ def test_a_segment_counts_its_events():
         ([command(0, "go test ./...", 1), command(1, "go test -run TestOne ./queue")], ["fixed"]),
         ([event(0, "test_run", RED), event(1, "test_run", GREEN)], ["fixed"]),
         ([event(0, "test_run", RED), command(1, "pytest")], ["fixed"]),
+        # A run without tests has not passed.
+        ([event(0, "test_run", RED), event(1, "test_run", EMPTY)], ["open"]),
+        ([event(0, "test_run", RED), event(1, "test_run", EMPTY), event(2, "test_run", GREEN)], ["fixed"]),
         # A build does not fix a test.
         ([command(0, "go test ./...", 1), command(1, "go build ./...")], ["moved_on"]),
         ([command(0, "make install", 2), command(1, "ls"), command(2, "make install")], ["fixed_later"]),
@@ -145,6 +149,15 @@ def test_a_segment_counts_its_events():
 )  # fmt: skip
 def test_episodes_are_classified_by_ending(events, endings):
     assert [episode.ending for episode in find_error_episodes(events)] == endings
+
+
+def test_a_run_without_tests_has_not_passed():
+    runs = [
+        {"id": str(at), "kind": "test_run", "source": "cli", "data": data}
+        for at, data in enumerate((GREEN, EMPTY, RED))
+    ]
+    analysis = analyze(enumerate(runs), {})
+    assert [verification.passed for verification in analysis.verifications] == [True, False, False]
 
 
 def test_episodes_include_failures_end_and_counts():
