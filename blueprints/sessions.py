@@ -3,7 +3,6 @@
 from typing import Any
 
 from access import audit, auth, caller, concurrency, etags, raises
-from access.idempotency import idempotent
 from blueprints import Blueprint, find
 from errors import Erased
 from models import ApiToken, CandidateKey, Event, Session, Submission, privacy, sessions, visibility
@@ -35,7 +34,6 @@ def get_session(session_id):
 
 @blp.post("/sessions/<id:session_id>/close")
 @auth.required(ApiToken, scope="write")
-@idempotent
 @blp.response(200, ReviewedSession)
 @audit.record_change(prepare=lambda session_id: sessions.derive_before_lock(find(Session, session_id)))
 def close_session(session_id, prepared):
