@@ -116,7 +116,9 @@ def outdated(assessment_id: Any) -> Query:
     is_testable = Submission.state.in_(_TESTABLE) & Submission.object_key.is_null(False)
     has_submission = Submission.select(Submission.id).where(Submission.session == Session.id, is_testable)
     sessions = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id)
-    sessions = sessions.where(CandidateKey.decision == "undecided", Session.closed_at.is_null(False))
+    # A revoked candidate cannot be decided.
+    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
+    sessions = sessions.where(is_undecided, Session.closed_at.is_null(False))
     return sessions.where(peewee.fn.EXISTS(has_submission), ~peewee.fn.EXISTS(tested))
 
 

@@ -187,13 +187,15 @@ def test_running_again_requires_ready_tests_and_a_submission(reviewer, assessmen
 
 def test_the_open_cohort_is_tested_again_after_a_change_of_the_tests(reviewer, assessment, runner):
     check = make_task(assessment)
-    session, decided = submit(assessment), submit(assessment)
+    session, decided, revoked = (submit(assessment) for _ in range(3))
     run_next(runner, PASSED[:1])
-    run_next(runner)
+    for _ in range(2):
+        run_next(runner)
     path = f"/v1/assessments/{assessment.id}"
-    tests = [{"name": "one", "passed": 2}, {"name": "two", "passed": 1}]
-    assert reviewer.get(f"{path}/test-results").json == {"tests": tests, "runs": 2, "outdated": 0}
+    tests = [{"name": "one", "passed": 3}, {"name": "two", "passed": 2}]
+    assert reviewer.get(f"{path}/test-results").json == {"tests": tests, "runs": 3, "outdated": 0}
     invitations.decide(decided.key, reviewer.row, "declined", None)
+    revoked.key.revoke()
     replace_tests(check)
     results = reviewer.get(f"{path}/test-results").json
     assert (results["runs"], results["outdated"]) == (0, 1)
