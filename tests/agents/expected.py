@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.agents.prices import cost_nano_usd
+from tests.agents.prices import cost_nano_usd, has_price
 from tests.agents.provider import Served
 from tests.agents.script import Answer, Call, Conversation, Event, Script
 
@@ -66,7 +66,7 @@ def usage_of(served: Served) -> dict[str, Any]:
         "inputTokens": usage.input,
         "outputTokens": usage.output,
         "cacheReadTokens": usage.cache_read,
-        "totalCost": cost_nano_usd(served.model, usage) / 10**9,
+        "totalCost": cost_nano_usd(served.model, usage) / 10**9 if has_price(served.model) else None,
     } | ({"cacheWriteTokens": usage.cache_write} if usage.cache_write else {})
 
 

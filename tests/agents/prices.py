@@ -12,13 +12,20 @@ NANO_USD_PER_TOKEN = 1000  # at 1 USD per million tokens
 
 def cost_nano_usd(model: str, usage: Any) -> int:
     """Return a call's cost. A model without a price has OpenAI's highest price (R42)."""
-    entry = next((entry for entry in PRICES if model.startswith(entry["model"] + "-20")), None)
-    entry = next((entry for entry in PRICES if entry["model"] == model), entry)
-    prices = entry or {name: _highest(name) for name in ("input", "output", "cacheRead")}
+    prices = _entry(model) or {name: _highest(name) for name in ("input", "output", "cacheRead")}
     counts = {"input": usage.input, "output": usage.output, "cacheRead": usage.cache_read}
     counts["cacheWrite5m"] = usage.cache_write
     total = sum(Fraction(prices[name]) * count for name, count in counts.items() if count)
     return int(total * NANO_USD_PER_TOKEN)
+
+
+def has_price(model: str) -> bool:
+    return _entry(model) is not None
+
+
+def _entry(model: str) -> Any:
+    entry = next((entry for entry in PRICES if model.startswith(entry["model"] + "-20")), None)
+    return next((entry for entry in PRICES if entry["model"] == model), entry)
 
 
 def _highest(name: str) -> Fraction:

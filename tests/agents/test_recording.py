@@ -5,10 +5,11 @@
 
 from itertools import chain
 
+import pytest
 from independent_metrics import BILLION, recompute
 
 from tests.agents import expected
-from tests.agents.prices import cost_nano_usd
+from tests.agents.prices import cost_nano_usd, has_price
 from tests.agents.recording import apply_changes
 
 # The channels that a workspace's settings turn on. The other scenarios use the proxy alone.
@@ -115,8 +116,9 @@ def test_the_sessions_cost_is_the_sum_of_its_responses(recording):
     events = [event for event in recording.counted if event["kind"] in expected.RESPONSES]
     requests = [event["data"]["requestId"] for event in events]
     assert len(set(requests)) == len(requests)
-    total = sum(costs[request] for request in requests)
-    assert round(recording.repeated["metrics"]["totalCostUsd"] * BILLION) == total
+    total = sum(costs[request] for request in requests) / BILLION
+    has_prices = all(has_price(call.model) for call in recording.all_served)
+    assert recording.repeated["metrics"]["totalCostUsd"] == (pytest.approx(total) if has_prices else None)
 
 
 def test_each_call_is_stored_with_the_providers_id(recording):

@@ -16,7 +16,7 @@ from tests.live.service import HOST, wait_until
 
 TESTS_PER_WEBHOOK = 6
 EVENTS_PER_SECOND = 50
-SECONDS = 20
+SECONDS = 10
 RESPONSE_SECONDS = 0.02
 MAX_DELAY_SECONDS = 10
 
