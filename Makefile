@@ -11,12 +11,10 @@ options ?=
 rounds ?= 20
 seed ?= 1
 database ?= both
-# Slow tests often wait for other processes.
-processes = $$($(python) -c "import os; print((os.cpu_count() or 1) + 1)")
 # Slow tests that measure time or stop shared processes.
 alone := tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
 	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
-	locked_address monitoring pgbouncer reload slow_clients stop_under_load tools upgrade)
+	locked_address monitoring pgbouncer reload stop_under_load tools upgrade)
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +35,7 @@ quick: ready-dev ## Run the conventions, the rules, and the quick tests of your 
 	$(python) -m pytest -n auto -m "not slow" tests/test_conventions.py tests/rules $$($(python) -m tools.scripts.changed_tests)
 
 slow: ready-dev ## Run the slow tests: first in parallel, then those that measure time
-	$(if $(tests),,$(python) -m pytest -n $(processes) --dist loadgroup -m slow $(addprefix --ignore=,$(alone)))
+	$(if $(tests),,$(python) -m pytest -n auto --dist loadgroup -m slow $(addprefix --ignore=,$(alone)))
 	$(python) -m pytest -m slow $(or $(tests),$(alone))
 
 sandbox: ready-dev ## Run all hostile submissions on bubblewrap and podman (slow runs a third)

@@ -253,7 +253,7 @@ class Lifecycle(stateful.RuleBasedStateMachine):
         assert list(ledger.differences(self.organization)) == []
 
 
-@pytest.mark.parametrize(("examples", "steps"), [(4, 15), pytest.param(15, 50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("examples", "steps"), [(4, 15), pytest.param(10, 50, marks=pytest.mark.slow)])
 def test_random_lifecycles_match_the_model(app, examples, steps):
     checks = hypothesis.HealthCheck
     settings = hypothesis.settings(

@@ -63,6 +63,7 @@ def test_valid_requests_are_served(world):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("operation", WITH_BODY, ids=str)
 def test_rejected_bodies_change_nothing(world, operation):
     body, before = world.body(operation), snapshot()

@@ -57,6 +57,7 @@ def test_ids_are_case_insensitive(world):
         assert world.call(operation, upper).status_code < 300, operation
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("operation", WITH_QUERY, ids=str)
 def test_rejected_queries_change_nothing(world, operation):
     before = snapshot()
