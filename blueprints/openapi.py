@@ -22,7 +22,7 @@ points to the documentation of its code.
 
 Requests are limited per credential, or per network address if no credential is needed. The response headers
 `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds since 1970) describe the limit. Every reviewer POST that
-changes data accepts an `Idempotency-Key`: requests with the same key run only once.
+changes data, except the close of a session, accepts an `Idempotency-Key`: requests with the same key run only once.
 
 Unknown query parameters (400 `unknown_parameter`) and unknown body fields are rejected. Body fields that exist
 only in the response are accepted, so you can send back an object that you received. Candidates' operations ignore

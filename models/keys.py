@@ -41,7 +41,7 @@ class CandidateKey(ProtectedModel):
 
     `address` is the case-folded email address. An accommodation is `extra_minutes` or `time_multiplier_thousandths`.
     `invitation_data` is the `data` of its emails. `invitation_id` is the latest invitation's delivery. `reminded_at` is
-    when the reminder for the current expiry was queued, or the creation if it would have been due at once.
+    when the reminder for the current expiry was queued, or of an email that was sent when it was due already.
     `task_read_at` is the first read of the task with the key, or the start (R50). `erasure_dismissal` is the reason for
     dismissing the last erasure request. `bounced` stops emails to the address. `decision` is one of
     rules/statistics/fairness.py. Results are sorted by `sort_name`, the case-folded name.

@@ -264,15 +264,16 @@ def scorecard(
         if number is not None:
             raise NotFound() from None
         return _WITHOUT_RUBRIC
-    history = complete_history = list(Score.history(session))
-    if only_reviewer is not None:
-        history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
+    history = list(Score.history(session))
     version = _version(current, history, number)
     reviewer_ids = {
         score.reviewer.author.id
         for criterion in version.criteria
-        for score in _current(complete_history, criterion["key"], version)
+        for score in _current(history, criterion["key"], version)
     }
+    if only_reviewer is not None:
+        history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
+    version = _version(current, history, number)
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     lowest, highest = scoring.total_score_range(version.criteria)
     return {

@@ -103,7 +103,7 @@ class Recorder:
             self.fail()
 
     def skip(self) -> None:
-        """Note that a part of the response was too long to be read."""
+        """Mark the recording as incomplete: a part of the response was too long to be read."""
         self._is_incomplete = True
 
     def prepare(self) -> None:

@@ -35,7 +35,9 @@ class Verification(Schema):
     event_id = common.EVENT_ID
     ts = EventTime("Event time.", attribute="time_ns")
     kind = Choice(commands.KINDS, "Kind of verification.", example="test")
-    passed = Flag("True if the verification passed; null if unknown.", example=False, null=True)
+    passed = Flag(
+        "True if the verification passed; null if unknown, or if no test ran.", example=False, null=True
+    )
 
 
 class Segment(Schema):

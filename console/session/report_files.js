@@ -28,7 +28,7 @@ export function render({ submission, latest, bundles, verified, listing }, repor
     );
   }
   return [
-    latest && latest.sha256 !== submission?.sha256 && newerNotice(latest),
+    latest && latest.sha256 !== submission?.sha256 && newerNotice(latest, submission),
     submission &&
       submission.format !== "tar" &&
       panel(
@@ -54,8 +54,8 @@ function panel(title, ...content) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...content);
 }
 
-function newerNotice({ receivedAt, state }) {
-  const text = t("report.files.newer", { time: formatDateTime(receivedAt), state: t(`report.submissionStates.${state}`) });
+function newerNotice({ receivedAt, state }, submission) {
+  const text = t(submission ? "report.files.newer" : "report.files.latest", { time: formatDateTime(receivedAt), state: t(`report.submissionStates.${state}`) });
   return h("p", { class: "notice warn" }, text);
 }
 

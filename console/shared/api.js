@@ -8,6 +8,8 @@ const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
 // The service runs one read of a large session, queues one, and rejects more.
 const MAX_CONCURRENT_READS = 2;
+// Another window can read the same session.
+const MAX_ATTEMPTS = 3;
 const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/(timeline|scores|notes|cohort-stats)$)./;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
@@ -33,7 +35,19 @@ export const signedOut = new EventTarget();
 /** Get a response body. `query` omits null, undefined and "", and repeats a parameter for each item of an array. */
 export function get(path, { query, signal } = {}) {
   const send = () => json("GET", path + queryString(query), { signal });
-  return WHOLE_SESSION.test(path) ? limitReads(send) : send();
+  return WHOLE_SESSION.test(path) ? limitReads(() => retryWhenBusy(send, signal)) : send();
+}
+
+async function retryWhenBusy(send, signal) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await send();
+    } catch (error) {
+      if (error.code !== "too_many_requests" || attempt === MAX_ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.retrySeconds * 1000));
+      signal?.throwIfAborted();
+    }
+  }
 }
 
 /** Get a response body with its `etag`, for a change with `If-Match`. */
@@ -119,6 +133,7 @@ export async function request(method, path, { body, headers = {}, signal, timeou
   }
   if (response.ok) return response;
   const error = new ApiError(response.status, await response.json().catch(() => ({})));
+  error.retrySeconds = Number(response.headers.get("Retry-After"));
   // On the sign-in page, 401 means that the pasted token is invalid.
   if (error.status === 401 && path !== "/v1/sign-in") {
     error.code = SIGNED_OUT;

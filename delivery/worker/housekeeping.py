@@ -1,6 +1,6 @@
 """The worker's tasks by schedule. A task that fails does not stop other tasks (models/task_failures.py)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -91,10 +91,15 @@ def run_daily_tasks(
     if storage is not None:
         before = clock.now() - MAX_PARTIAL_UPLOAD_AGE
         tasks.append(("partial_uploads", partial(storage.delete_partial_uploads, before)))
-    interrupted |= {name for name, _ in tasks if models.DailyTask.claim(name)}
+
+    def claimed() -> Iterator[Task]:
+        for name, function in tasks:
+            if models.DailyTask.claim(name) or name in interrupted:
+                interrupted.add(name)
+                yield name, function
 
     def finish(name: str) -> None:
         interrupted.discard(name)
         beat("daily")
 
-    run([task for task in tasks if task[0] in interrupted], finish)
+    run(claimed(), finish)

@@ -199,7 +199,7 @@ class ModelUsage(ListedModel):
 
 
 class ModelReservation(Model):
-    """The part of a session's budget reserved for a running call, in billionths of a dollar (R42)."""
+    """The maximum cost of a running call, reserved in the session's budget, in billionths of a dollar (R42)."""
 
     personal_data = None  # only numbers
     session = peewee.ForeignKeyField(Session)
@@ -208,7 +208,7 @@ class ModelReservation(Model):
 
     @classmethod
     def reserve(cls, session: Session, nano_usd: int, budget_nano_usd: int) -> Self | None:
-        """Reserve a call's cost, or the remaining budget if that is less. Returns None if nothing is left.
+        """Reserve a call's maximum cost if any budget is left, otherwise return None.
 
         Raises NotFound if the session was erased.
         """

@@ -63,7 +63,7 @@ def exact_address(address: str) -> str:
     local, domain = _split(address.translate(_LOWERCASE))
     try:
         encoded = _ascii_domain(domain)
-        if encoded.encode("ascii").decode("idna") == domain:
+        if encoded.encode("ascii").decode("idna") == domain.lower():
             domain = encoded
     except ValueError:
         pass

@@ -14,7 +14,7 @@ VERIFICATION_EVENTS = {"test_run": "test", "build_run": "build"}
 
 
 class Verification(NamedTuple):
-    """A command or run that verified the work. `passed` is None if the result is unknown."""
+    """A command or run that verified the work. `passed` is None if the result is unknown, or no test ran."""
 
     event_id: str
     time_ns: int
@@ -46,7 +46,7 @@ def analyze(timeline: Iterable[tuple[int, dict[str, Any]]], prices: PriceTable) 
         times=measure_phases(events),
         phase_spans=phase_spans(events),
         verifications=[
-            Verification(event.id, event.time_ns, kind, event.passed)
+            Verification(event.id, event.time_ns, kind, event.passed or (False if event.failed else None))
             for event in events
             if (kind := event.command_kind or VERIFICATION_EVENTS.get(event.kind))
         ],

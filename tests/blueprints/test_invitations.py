@@ -320,7 +320,11 @@ def test_no_reminder_follows_an_invitation_at_once(clock, reviewer, organization
     body = {"count": 1, "candidateEmails": ["ada@example.com"], "expiresInDays": 7}
     key = body_of(reviewer.post(f"/v1/assessments/{assessment.id}/keys", body), 201)["keys"][0]
     assert invitations.enqueue_reminders() == 0
-    body_of(reviewer.post(f"/v1/candidates/{key['id']}/extend", {"days": 1}))
+    clock.fixed += timedelta(days=2)
+    path = f"/v1/candidates/{key['id']}/extend"
+    body_of(reviewer.post(path, {"days": 1, "sendEmail": True}))
+    assert invitations.enqueue_reminders() == 0
+    body_of(reviewer.post(path, {"days": 2}))
     clock.fixed += timedelta(days=1)
     assert invitations.enqueue_reminders() == 1
 

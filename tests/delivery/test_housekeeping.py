@@ -245,6 +245,26 @@ def test_a_daily_task_continues_after_an_outage(worker, monkeypatch):
     assert calls == ["interrupted", "other", "interrupted"]
 
 
+def test_a_daily_task_is_claimed_when_it_starts(worker, monkeypatch):
+    calls = []
+    tasks = [(name, lambda name=name: calls.append(name)) for name in ("one", "two")]
+    monkeypatch.setattr(housekeeping, "DAILY_TASKS", tasks)
+    claim, outages = DailyTask.claim, ["two"]
+
+    def claim_or_fail(name):
+        if name in outages:
+            outages.remove(name)
+            raise errors.Unavailable()
+        return claim(name)
+
+    monkeypatch.setattr(DailyTask, "claim", claim_or_fail)
+    with pytest.raises(errors.Unavailable):
+        worker.run_slow_tasks()
+    assert calls == ["one"]
+    worker.run_slow_tasks()
+    assert calls == ["one", "two"]
+
+
 def test_a_failing_task_does_not_stop_other_tasks(worker, monkeypatch, caplog):
     calls = []
     tasks = [("one", lambda: 1 / 0), ("two", lambda: calls.append("two"))]

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import factories
@@ -77,13 +78,15 @@ def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(
         tokens = [reviewer.post("/v1/org/runners", {"name": f"Runner {number}"}).json for number in range(3)]
         runners = [Runner(service, token["secret"], tmp_path / token["runner"]["id"]) for token in tokens]
         killed, token_id = runners[0], service.stored_id(tokens[0]["runner"]["id"])
-        running = "state = 'running' AND purpose = 'submission' AND runner_token_id = %s"
+        running = """
+            SELECT id FROM test_runs
+            WHERE state = 'running' AND purpose = 'submission' AND runner_token_id = %s AND started_at > %s
+        """
+        killed_at = service.stored_time(seconds_ago=3600)
         for number in range(KILLS):
-            wait_until(
-                lambda: service.execute(f"SELECT id FROM test_runs WHERE {running}", token_id),
-                "The runner got no job.",
-            )
+            wait_until(partial(service.execute, running, token_id, killed_at), "The runner got no job.")
             killed.kill()
+            killed_at = service.stored_time()
             if number == KILLS // 3:
                 os.kill(service.web.pid, signal.SIGHUP)
             if number == KILLS // 2:

@@ -131,6 +131,25 @@ def test_a_fourth_open_upload_closes_the_oldest_after_ten_minutes(clock, store, 
         assert submit(candidate, session, upload).json["verified"]
 
 
+def test_an_eleventh_recent_upload_closes_the_oldest(store, candidate, session):
+    oldest, *newer = [start_upload(candidate, session) for _ in range(11)]
+    assert not submit(candidate, session, oldest).json["verified"]
+    assert put(store, candidate, newer[0]) is None
+    assert submit(candidate, session, newer[0]).json["verified"]
+
+
+def test_a_fourth_upload_closes_a_recent_one_if_half_of_the_space_is_used(
+    store, candidate, session, max_bytes
+):
+    if not isinstance(store, FolderStorage):
+        pytest.skip("The size of an upload to S3 is known after its submission.")
+    uploads = [start_upload(candidate, session) for _ in range(3)]
+    assert put(store, candidate, uploads[0]) is None
+    max_bytes(2 * len(BUNDLE))
+    start_upload(candidate, session)
+    assert not submit(candidate, session, uploads[0]).json["verified"]
+
+
 def test_verified_uploads_do_not_count_as_open(store, candidate, session):
     waiting = start_upload(candidate, session)
     for number in range(10):

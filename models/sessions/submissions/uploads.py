@@ -12,7 +12,7 @@ from models.sessions.submissions.objects import StoredObject, recount, require_o
 
 # A client that opens more uploads has finished or abandoned older ones. Snapshots of parallel processes overlap.
 MAX_OPEN_UPLOADS = 3
-MAX_RECENT_UPLOADS = 20
+MAX_RECENT_UPLOADS = 10
 RECENT = timedelta(minutes=10)
 
 

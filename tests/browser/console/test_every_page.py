@@ -131,15 +131,10 @@ def test_page_without_permission(open_console, hostile, path):
     check(visit, LIGHT)
 
 
-def schemes_of(path: str) -> tuple[str, ...]:
-    """Return the colors to check: none for most pages, whose content is missing."""
-    return LIGHT if path in ("/assessments", "/todo") or path.startswith("/sessions") else ()
-
-
 def test_loading_page(open_console, hostile, path):
     visit = open_console(hostile.admin, path, before=intercept(lambda route: None))
     visit.page.locator("main h1").wait_for(state="attached")
-    check(visit, schemes_of(path))
+    check(visit, LIGHT)
     assert visit.is_clean()
 
 
@@ -147,7 +142,7 @@ def test_failed_page(open_console, hostile, path):
     body = {"error": "Something failed.", "code": "internal"}
     before = intercept(lambda route: route.fulfill(status=500, json=body))
     visit = open_console(hostile.admin, path, before=before).settle()
-    check(visit, schemes_of(path))
+    check(visit, LIGHT)
     assert [message for message in visit.messages if "500" not in message] == []
 
 

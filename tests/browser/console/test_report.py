@@ -433,3 +433,20 @@ def submit_files(candidate, files, repo_url, diff="", base_sha=""):
     upload, packed = candidate.open_upload(), pack(files)
     assert candidate.upload(upload, packed).status == 200
     assert candidate.submit(upload, packed, repoUrl=repo_url, diff=diff, baseSha=base_sha)["verified"]
+
+
+def test_a_read_that_the_service_rejects_as_too_many_is_repeated(candidate, open_report):
+    record(candidate, event(second=0))
+    rejected = []
+
+    def respond(route):
+        if rejected:
+            return route.continue_()
+        rejected.append(route.request.url)
+        body = {"error": "Too many expensive requests are in progress.", "code": "too_many_requests"}
+        return route.fulfill(status=429, json=body, headers={"Retry-After": "1"})
+
+    visit = open_report(before=lambda page: page.route("**/integrity", respond))
+    visit.page.locator(".verdict-strip", has_text="No findings").wait_for()
+    assert len(rejected) == 1
+    assert [message for message in visit.messages if "429" not in message] == []

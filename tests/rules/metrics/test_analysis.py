@@ -157,7 +157,7 @@ def test_a_run_without_tests_has_not_passed():
         for at, data in enumerate((GREEN, EMPTY, RED))
     ]
     analysis = analyze(enumerate(runs), {})
-    assert [verification.passed for verification in analysis.verifications] == [True, False, False]
+    assert [verification.passed for verification in analysis.verifications] == [True, None, False]
 
 
 def test_episodes_include_failures_end_and_counts():
