@@ -119,7 +119,7 @@ def path(request, hostile) -> str:
 def test_filled_page(open_console, hostile, path):
     visit = open_console(hostile.admin, path).settle()
     check(visit)
-    # The scorecard's tabs are those of the session.
+    # The scorecard and the session have the same tabs.
     for _ in () if path.endswith("/score") else tabs(visit):
         check(visit)
     assert visit.is_clean()

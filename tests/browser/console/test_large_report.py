@@ -38,12 +38,15 @@ def test_20000_events_load_in_two_seconds_and_scroll_smoothly(site, team, assess
     page.locator(".lanes-scroll .episode").wait_for()
     page.add_init_script(LONG_TASKS)
     # Other work on the machine can slow down single attempts.
-    attempts = [load_and_scroll(page) for _ in range(5)]
-    print(attempts)
+    for _ in range(5):
+        loaded, longest = load_and_scroll(page)
+        print(loaded, longest)
+        if loaded < 2_000 and longest <= 50:
+            break
     assert page.locator(".event-list [role=option]").count() < 60
     assert page.locator(".lanes-scroll svg *").count() < 200
-    assert min(loaded for loaded, _ in attempts) < 2_000
-    assert min(longest for _, longest in attempts) <= 50
+    assert loaded < 2_000
+    assert longest <= 50
     assert visit.is_clean()
 
 
