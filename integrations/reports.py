@@ -105,9 +105,8 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
             return 0
         columns: dict[str, Any] = {"report_due_at": None} | states.refreshed_columns(now)
         values = _collect_wanted(order, base_url)
-        text = values and build_text(values)
         next_at = order.score_reported_at and order.score_reported_at + CORRECTION_PERIOD
-        if values is None or text is None or text == order.reported:
+        if values is None or (text := build_text(values)) == order.reported:
             order.update_columns(**columns)
             return 0
         # A person who repeats a report has cleared `reported`, and does not wait.

@@ -1,6 +1,7 @@
 """Assessments: a brief, a repository and a time limit."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import peewee
@@ -93,6 +94,11 @@ class Assessment(ProtectedModel):
     def allowed_hosted_tools(self) -> list[str]:
         """The tools that model providers are allowed to run (R42)."""
         return [tool for tool in self.allowed_tools or () if tool in ALLOWABLE]
+
+    def is_reminder_due(self, expires_at: datetime) -> bool:
+        """Return whether an invitation with this expiry is within the reminder period, if there is one."""
+        days = self.reminder_days_before
+        return days is not None and expires_at - clock.now() <= timedelta(days=days)
 
     @classmethod
     def alive(cls) -> Query:

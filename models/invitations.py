@@ -242,10 +242,7 @@ def _expire(
         raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
     # A queued reminder belongs to the former expiry.
     outbox.cancel_queued(key, REMINDER, "The expiry was changed.")
-    reminder_days = key.assessment.reminder_days_before
-    is_reminder = (
-        send_email and reminder_days is not None and new_expiry - now <= timedelta(days=reminder_days)
-    )
+    is_reminder = send_email and key.assessment.is_reminder_due(new_expiry)
     key.update_columns(expires_at=new_expiry, reminded_at=now if is_reminder else None)
     if send_email:
         _enqueue_invitation(key, isExtension=True)

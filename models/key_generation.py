@@ -160,7 +160,7 @@ def _insert(
         return []
     now, ids = clock.now(), {"organization_id": assessment.organization_id, "assessment_id": assessment.id}
     shared = ids | {"created_at": now, "expires_at": now + timedelta(days=days), "invitation_data": data}
-    if assessment.reminder_days_before is not None and days <= assessment.reminder_days_before:
+    if assessment.is_reminder_due(shared["expires_at"]):
         shared["reminded_at"] = now
     keys = [_new_key(**candidate) for candidate in candidates]
     sql.insert(CandidateKey, [key | {"extra_minutes": None} for key in keys], **shared)

@@ -27,8 +27,8 @@ def find_error_episodes(events: Sequence[AnalyzedEvent]) -> list[ErrorEpisode]:
     passed = [index for index in checks if events[index].passed]
     last_passed = {_subject(events[index]): index for index in passed}
     runs = [list(run) for failed, run in groupby(checks, key=lambda index: events[index].failed) if failed]
-    ends = [next(iter(passed[bisect(passed, run[-1]) :][:1]), None) for run in runs]
-    return [_episode(events, run, end, last_passed) for run, end in zip(runs, ends, strict=True)]
+    ends = [*passed, None]
+    return [_episode(events, run, ends[bisect(passed, run[-1])], last_passed) for run in runs]
 
 
 def _episode(

@@ -196,10 +196,16 @@ def test_an_event_that_cannot_be_verified_does_not_stop_other_events(worker, ses
     assert ("verify", str(waiting.seq), 1) in failures()
 
 
-def test_a_failing_reminder_does_not_stop_other_reminders(clock, organization, monkeypatch):
+@pytest.fixture
+def keys_to_remind(clock, organization):
     assessment = factories.make_assessment(organization, reminder_days_before=3)
-    failing, reminded = factories.make_keys(assessment, 2, email="a@example.com")
+    keys = factories.make_keys(assessment, 2, email="a@example.com")
     clock.fixed += timedelta(days=5)
+    return keys
+
+
+def test_a_failing_reminder_does_not_stop_other_reminders(keys_to_remind, monkeypatch):
+    failing, reminded = keys_to_remind
     enqueue = outbox.enqueue_reminder
 
     def enqueue_or_fail(key, columns):
@@ -211,10 +217,8 @@ def test_a_failing_reminder_does_not_stop_other_reminders(clock, organization, m
     assert failures() == {("remind", str(failing.id), 1)}
 
 
-def test_a_candidate_erased_during_the_run_gets_no_reminder(clock, organization, monkeypatch):
-    assessment = factories.make_assessment(organization, reminder_days_before=3)
-    first, second = factories.make_keys(assessment, 2, email="a@example.com")
-    clock.fixed += timedelta(days=5)
+def test_a_candidate_erased_during_the_run_gets_no_reminder(keys_to_remind, monkeypatch):
+    first, second = keys_to_remind
     enqueue = outbox.enqueue_reminder
 
     def enqueue_and_erase(key, columns):
