@@ -6,11 +6,9 @@ export const HAS_INTEGRATIONS = "integrations" in document.body.dataset;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
 const PAGE_SIZE = 200;
-// The service runs one read of a large session, queues one, and rejects more.
-const MAX_CONCURRENT_READS = 2;
-// Another window can read the same session.
+// Other windows can read large sessions.
 const MAX_ATTEMPTS = 3;
-const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/(timeline|scores|notes|cohort-stats)$)./;
+const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/(scores|notes|cohort-stats)$)./;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
 export class ApiError extends Error {
@@ -35,7 +33,7 @@ export const signedOut = new EventTarget();
 /** Get a response body. `query` omits null, undefined and "", and repeats a parameter for each item of an array. */
 export function get(path, { query, signal } = {}) {
   const send = () => json("GET", path + queryString(query), { signal });
-  return WHOLE_SESSION.test(path) ? limitReads(() => retryWhenBusy(send, signal)) : send();
+  return WHOLE_SESSION.test(path) ? queueRead(() => retryWhenBusy(send, signal)) : send();
 }
 
 async function retryWhenBusy(send, signal) {
@@ -56,19 +54,16 @@ export async function getWithEtag(path, { signal } = {}) {
   return { ...(await read(() => response.json(), signal)), etag: response.headers.get("ETag") };
 }
 
-let running = 0;
-const waiting = [];
+let lastRead = Promise.resolve();
 
-/** Call `send` when fewer than MAX_CONCURRENT_READS reads of a whole session are running. */
-export async function limitReads(send) {
-  if (running < MAX_CONCURRENT_READS) running += 1;
-  else await new Promise((resolve) => waiting.push(resolve));
-  try {
-    return await send();
-  } finally {
-    if (waiting.length) waiting.shift()();
-    else running -= 1;
-  }
+/**
+ * Call `send` after the previous reads of whole sessions. The service runs one such read per caller, lets one more wait,
+ * and rejects others; another window, and a response that the service has not ended yet, also count.
+ */
+export function queueRead(send) {
+  const read = lastRead.then(send);
+  lastRead = read.catch(() => {});
+  return read;
 }
 
 /** Send a POST with an idempotency key. To retry after a lost response, pass the same `key`. */

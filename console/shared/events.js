@@ -20,7 +20,7 @@ const GRANTED = /^(accept|allow|approve)/;
  * `channel`, `counts`, `call`, `summary`, `size`), `time` in milliseconds, and `request` and `isPart` of `joinRequests`.
  */
 export function loadEvents(sessionId, { signal } = {}) {
-  return api.limitReads(async () => {
+  return api.queueRead(async () => {
     const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
     return api.read(() => readEvents(response), signal);
   });

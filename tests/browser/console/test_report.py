@@ -1,5 +1,7 @@
 """The session's report: findings, recording, changes and hostile content."""
 
+import re
+
 import pytest
 
 from tests.browser.console.conftest import RUBRIC, add_rubric, all_recorded, open_tab
@@ -10,6 +12,10 @@ from tests.live.service import wait_until
 
 PHONE = 390
 MINUS = "\u2212"
+# Reads that the service limits for large sessions.
+WHOLE_SESSION = re.compile(
+    r"/v1/sessions/[^/]+(/(timeline|analytics|moments|integrity|final-diff|decisions).*)?$"
+)
 EVENTS = {
     "prompt": ({"text": "Where is the total computed?"}, "human", None),
     "ai_response": ({"lastAssistantMessage": "In orders.py.", "model": "claude-x"}, "ai", None),
@@ -450,3 +456,21 @@ def test_a_read_that_the_service_rejects_as_too_many_is_repeated(candidate, open
     visit.page.locator(".verdict-strip", has_text="No findings").wait_for()
     assert len(rejected) == 1
     assert [message for message in visit.messages if "429" not in message] == []
+
+
+def test_a_session_is_read_by_one_request_at_a_time(candidate, open_report):
+    record(candidate, event(second=0))
+    running, concurrent = set(), []
+
+    def respond(route):
+        running.add(route)
+        concurrent.append(len(running))
+        response = route.fetch()
+        running.remove(route)
+        route.fulfill(response=response)
+
+    visit = open_report(before=lambda page: page.route(WHOLE_SESSION, respond))
+    open_tab(visit.settle(), "Time and cost")
+    visit.settle()
+    assert len(concurrent) > 4
+    assert set(concurrent) == {1}
