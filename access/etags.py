@@ -96,14 +96,18 @@ def precondition(represent: Callable[[], Any]) -> Callable[[], None]:
             compute_tag(make_response(represent()))
         ):
             raise PreconditionFailed()
-        check_read_only(lambda: make_response(represent()))
+        check_read_only(lambda: make_response(represent()), _fields_without_tag())
 
     return check
 
 
+def _fields_without_tag() -> tuple[str, ...]:
+    return getattr(current_app.view_functions[request.endpoint or ""], "fields_without_tag", ())
+
+
 def compute_tag(response: Response) -> str:
     body = response.get_data()
-    if ignored := getattr(current_app.view_functions[request.endpoint or ""], "fields_without_tag", ()):
+    if ignored := _fields_without_tag():
         (row,) = orjson.loads(body).values()
         body = orjson.dumps({name: value for name, value in row.items() if name not in ignored})
     return hashlib.blake2b(body, digest_size=DIGEST_BYTES).hexdigest()

@@ -63,6 +63,12 @@ def idempotent(view: Any) -> Callable:
     return wrapper
 
 
+def is_replay() -> bool:
+    """Return whether `idempotent` will replay or reject the request instead of running it."""
+    key = request.headers.get(HEADER)
+    return key is not None and IdempotentRequest.has_response(caller, key)
+
+
 def _without_secret(body: bytes) -> bytes:
     """Return the body with a note instead of the secret."""
     response = orjson.loads(body)

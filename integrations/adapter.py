@@ -183,5 +183,4 @@ def with_distinct_names(rows: list[Any]) -> list[Any]:
 
 def mentions(note: Any, reference: str) -> bool:
     """Return whether a note, as the system returns it, has the reference."""
-    number = re.escape(reference.split()[-1])
-    return re.search(rf"{number}(?![0-9])", json.dumps(note)) is not None
+    return re.search(rf"{re.escape(reference)}(?![0-9])", json.dumps(note)) is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import request
 
+from access.idempotency import is_replay
 from integrations.adapter import CallFailed
 from integrations.errors import SystemFailed
 from web.json import Parser, read_body
@@ -27,7 +28,7 @@ def before_transaction(call: Callable, body: Any = None) -> Callable:
     """Call a system before the view's transaction, and pass the result to the view as `prepared`.
 
     Apply it above `idempotent`. A slow system would otherwise block all other changes on SQLite, and a failure would
-    roll back the call's statistics. A replay calls the system again.
+    roll back the call's statistics. A replay calls nothing.
 
     body -- the schema of the body, which `call` receives before the path's ids
     """
@@ -39,6 +40,8 @@ def before_transaction(call: Callable, body: Any = None) -> Callable:
             if body:
                 read_body(request)  # and keep it for `idempotent` and the view
                 arguments.append(_parser.parse(body, request))
+            if is_replay():
+                return view(**ids, prepared=None)
             return view(**ids, prepared=call(*arguments, **ids))
 
         return wrapper

@@ -34,9 +34,7 @@ def create(
     return integration, secret
 
 
-def update(
-    integration: Integration, values: dict[str, Any], check: Callable[[], None] = lambda: None
-) -> Integration:
+def update(integration: Integration, values: dict[str, Any], check: Callable[[], None]) -> Integration:
     """Update an integration; a new credential resumes a stopped one. Raises Invalid and NoIntegrationKeys.
 
     check -- called after the row is locked

@@ -46,15 +46,15 @@ TEXTS = {
     "erasureRequested": ("Erasure requested", "erasure requests"),
 }
 EVENTS = tuple(TEXTS)
-# By type of feed event.
+# By type of feed event. A session's reviewers can finish before it closes.
 _EVENTS = {
-    "session.completed": "submitted",
-    "session.expired": "expired",
-    "order.attention": "attention",
-    "invite.failed": "emailFailed",
-    "candidate.erasure_requested": "erasureRequested",
-    "score.updated": "scored",
-    "candidate.decided": "scored",
+    "session.completed": ("submitted", "scored"),
+    "session.expired": ("expired", "scored"),
+    "order.attention": ("attention",),
+    "invite.failed": ("emailFailed",),
+    "candidate.erasure_requested": ("erasureRequested",),
+    "score.updated": ("scored",),
+    "candidate.decided": ("scored",),
 }
 
 
@@ -78,7 +78,7 @@ def update(
         check()
         enabled, url = values.pop("enabled", None), values.pop("url", None)
         if url is not None:
-            values |= {"url": secrets.encrypt(channel.id, url), "url_end": url[-4:]}
+            values |= {"url": secrets.encrypt(channel.id, url), "url_end": url[-4:], "held_until": None}
         if enabled is False:
             values["disabled_reason"] = channel.disabled_reason or "paused"
         elif enabled and channel.disabled_reason:
@@ -119,8 +119,10 @@ def _collect(channel: NotificationChannel) -> int:
     events = list(query.order_by(FeedEvent.position).limit(BATCH_SIZE))
     if not events:
         return 0
-    subscribed = [event for event in events if _EVENTS.get(event.type) in channel.events]
-    rows = [row for event in subscribed if (row := _notification(channel, event))]
+    named = [
+        (event, name) for event in events for name in _EVENTS.get(event.type, ()) if name in channel.events
+    ]
+    rows = [row for event, name in named if (row := _notification(channel, event, name))]
     with db.atomic():
         # Another worker can have read the same events.
         is_first = (NotificationChannel.id == channel.id) & (NotificationChannel.position == channel.position)
@@ -132,13 +134,12 @@ def _collect(channel: NotificationChannel) -> int:
     return len(events)
 
 
-def _notification(channel: NotificationChannel, event: FeedEvent) -> dict[str, Any] | None:
-    """Build the row for an event, or None if the channel does not get it."""
+def _notification(channel: NotificationChannel, event: FeedEvent, name: str) -> dict[str, Any] | None:
+    """Build the row for a feed event under one of EVENTS, or None if the channel does not get it."""
     key = event.candidate_id and CandidateKey.get_or_none(CandidateKey.id == event.candidate_id)
     assessment_id = event.data.get("assessmentId") or (key and str(key.assessment_id))
     if channel.assessment_ids is not None and assessment_id not in channel.assessment_ids:
         return None
-    name = _EVENTS[event.type]
     if name == "scored" and not (key and is_scored(key)):
         return None
     session_id = event.data.get("sessionId")
@@ -200,7 +201,8 @@ def test(channel: NotificationChannel, settings: Mapping[str, Any]) -> WebhookRe
     """Send a test message at once, even to a disabled channel. Returns the response."""
     summary = f"{channel.name}: this channel gets notifications from Proofstone."
     response = _post(channel, chats()[channel.kind].compose(summary, []), settings)
-    channel.update_columns(last_error=response.error, last_error_at=response.error and clock.now())
+    columns = {"last_error": response.error, "last_error_at": clock.now()} if response.error else {}
+    channel.update_columns(**columns or {"last_error": None, "last_error_at": None, "held_until": None})
     return response
 
 

@@ -7,6 +7,7 @@ from integrations import rules, secrets, states
 from integrations.adapter import Hint
 from integrations.tables import (
     ALREADY_ASSESSED,
+    ASKED,
     ATTENTION,
     CREDENTIAL_REJECTED,
     EMAIL_FAILED,
@@ -140,8 +141,8 @@ def _erase_deleted(integration: Integration, hint: Hint) -> None:
 def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrder:
     """Retry an order in the state `attention`. It never sends a second email, except with the action `invite`.
 
-    action -- with `already_assessed`, `report` the result or `invite` the candidate again. `report` also repeats any
-        invited candidate's report
+    action -- with `already_assessed`, `report` the result or `invite` the candidate again. `report` reports any invited
+        candidate, even a state that the rule does not report
 
     Raises Conflict if there is nothing to retry, and like `invitations.retry` and `invitations.invite`.
     """
@@ -153,7 +154,7 @@ def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrde
         is_report = action == "report" or (action is None and locked.reason == RETRIES_EXHAUSTED)
         if locked.key_id is not None and locked.application_id is not None and is_report:
             state, reason = states.compute(locked)
-            locked.change_state(state, reason, reported=None, report_due_at=clock.now(), last_error=None)
+            locked.change_state(state, reason, reported=ASKED, report_due_at=clock.now(), last_error=None)
         elif action == "invite" and locked.reason == ALREADY_ASSESSED:
             _read_again(locked, reason=ALREADY_ASSESSED, key=None)
         elif action is None and locked.key_id is None and locked.state in (RECEIVED, ATTENTION, SKIPPED):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from integrations import states
 from integrations.tables import (
+    ASKED,
     DROPPED,
     EXPIRED,
     FAILED,
@@ -109,12 +110,13 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
         if values is None or (text := build_text(values)) == order.reported:
             order.update_columns(**columns)
             return 0
-        # A person who repeats a report has cleared `reported`, and does not wait.
-        if order.reported is not None and next_at and now < next_at:
+        # A person who asks for a report has cleared `reported`, and does not wait.
+        if order.reported and next_at and now < next_at:
             order.update_columns(report_due_at=next_at)
             return 0
         columns |= {"reported": text, "report_number": _insert_report(order, text)}
-        if (order.state == SCORED and values.total is not None) or next_at:
+        shows_score = order.state == SCORED and values.total is not None and not values.is_hidden
+        if shows_score or next_at:
             columns["score_reported_at"] = now
         order.update_columns(**columns)
     return 1
@@ -134,11 +136,11 @@ def _insert_report(order: IntegrationOrder, text: str) -> int:
 
 
 def _collect_wanted(order: IntegrationOrder, base_url: str) -> ReportValues | None:
-    """Return the values of the report of an order's state; None if the rule does not report it."""
+    """Return the values of the report of an order's state; None if the rule does not report it and no person asked."""
     rule: IntegrationRule = order.rule
     # Corrections and withdrawals of a reported score are reported whatever the state.
     wanted = {*rule.reports, *((SUBMITTED, SCORED, EXPIRED) if order.score_reported_at else ())}
-    if order.state not in wanted:
+    if order.state not in wanted and order.reported != ASKED:
         return None
     return _collect(order, rule, base_url)
 

@@ -47,7 +47,7 @@ CALL_FIELDS = ("lastCallAt", "lastError", "lastErrorAt", "calls", "attentionCoun
 def _register(state: Any) -> None:
     secrets.use(state.app.config["INTEGRATION_KEYS"] or {})
     connection.use(state.app.config)
-    state.app.extensions["worker_tasks"] = worker.build_tasks(state.app.config)
+    state.app.extensions.setdefault("worker_tasks", []).extend(worker.build_tasks(state.app.config))
 
 
 def _check(integration_id: Any) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def rotate_signing_secret(integration_id):
 @auth.required(ApiToken, scope="admin")
 @before_transaction(_check)
 @idempotent
-@raises(NoIntegrationKeys, SystemFailed)
+@raises(SystemFailed)
 @blp.response(200, schemas.IntegrationCheckResponse)
 @audit.record_change()
 def check_integration(integration_id, prepared):
@@ -216,7 +216,7 @@ def check_integration(integration_id, prepared):
 
 @blp.get("/integrations/<id:integration_id>/jobs")
 @auth.required(ApiToken)
-@raises(NoIntegrationKeys, SystemFailed)
+@raises(SystemFailed)
 @blp.response(200, schemas.SystemJobs)
 def list_jobs(integration_id):
     """List the system's jobs
@@ -230,7 +230,7 @@ def list_jobs(integration_id):
 
 @blp.get("/integrations/<id:integration_id>/stages")
 @auth.required(ApiToken)
-@raises(NoIntegrationKeys, SystemFailed)
+@raises(SystemFailed)
 @blp.arguments(schemas.StageQuery, location="query")
 @blp.response(200, schemas.SystemStages)
 def list_stages(query, integration_id):
@@ -261,7 +261,7 @@ def list_rules(query, integration_id):
 @with_location
 @before_transaction(_find_stage, body=schemas.NewRule())
 @idempotent
-@raises(DuplicateRule, NoIntegrationKeys, SystemFailed)
+@raises(DuplicateRule, SystemFailed)
 @blp.arguments(schemas.NewRule)
 @blp.response(201, schemas.RuleResponse)
 @audit.record_change(created="rule")
@@ -324,7 +324,7 @@ def delete_rule(integration_id, rule_id):
 
 @blp.get("/integrations/<id:integration_id>/rules/<id:rule_id>/catch-up")
 @auth.required(ApiToken, scope="admin")
-@raises(NoIntegrationKeys, SystemFailed)
+@raises(SystemFailed)
 @blp.response(200, schemas.WaitingApplications)
 def list_waiting_applications(integration_id, rule_id):
     """List the applications that a rule has missed

@@ -70,7 +70,7 @@ def waiting(integration: Integration, rule: IntegrationRule, api: Any) -> list[A
         IntegrationRule.stage_id == rule.stage_id, IntegrationRule.active
     )
     other_jobs = {other.job_id for other in others} if not rule.job_id else set()
-    found = adapters()[integration.system].in_stage(api, rule.stage_id, rule.job_id or None)
+    found = adapters()[integration.system].in_stage(api, rule.stage_id, rule.system_job_id)
     return [
         application
         for application in found

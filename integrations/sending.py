@@ -70,15 +70,14 @@ def _finish(report: IntegrationReport, application: Application, problem: str | 
     sent = {"state": SENT, "sent_at": clock.now(), "is_unknown": False, "last_error": problem}
     is_this = IntegrationReport.id == report.id
     with db.atomic():
+        order = IntegrationOrder.get_by_id(report.order_id).lock()
         if report.application_id is not None:
             was_stored = IntegrationReport.delete().where(is_this).execute()
         else:
             was_stored = IntegrationReport.update(sent).where(is_this).execute()
         if was_stored:
-            order = IntegrationOrder.get_by_id(report.order_id)
             if order.application_id is not None:
-                is_same = (IntegrationOrder.id == order.id) & IntegrationOrder.application_id.is_null(False)
-                IntegrationOrder.update(person_id=application.person_id).where(is_same).execute()
+                order.update_columns(person_id=application.person_id)
             order.publish("order.reported")
 
 

@@ -13,6 +13,7 @@ from integrations import secrets
 from integrations.errors import DuplicateRule, NoIntegrationKeys
 from models.assessments import Assessment
 from models.base import Model, PersonalData, Query, SoftDeleted, TimestampField, add_index, clock
+from models.database import for_update
 from models.feed import FeedEvent
 from models.idempotency import IdempotentRequest
 from models.keys import CandidateKey
@@ -23,10 +24,12 @@ from rules.delivery.retries import MAX_RETRY_AFTER, RECEIVER_DELAY
 RECEIVED, INVITED, STARTED, SUBMITTED, SCORED = "received", "invited", "started", "submitted", "scored"
 SKIPPED, EXPIRED, REVOKED, ERASED, ATTENTION = "skipped", "expired", "revoked", "erased", "attention"
 STATES = (RECEIVED, INVITED, STARTED, SUBMITTED, SCORED, SKIPPED, EXPIRED, REVOKED, ERASED, ATTENTION)
-# Reasons for ATTENTION that code refers to; orders.py describes all.
+# Reasons for ATTENTION that several modules use; orders.py describes all.
 ALREADY_ASSESSED, RETRIES_EXHAUSTED = "already_assessed", "retries_exhausted"
 CREDENTIAL_REJECTED = "credential_rejected"
 EMAIL_FAILED, EMAIL_SUPPRESSED = "email_failed", "email_suppressed"
+# An order's `reported` after a person has asked for a report.
+ASKED = ""
 # A report's states.
 QUEUED, SENT, DROPPED, FAILED = "queued", "sent", "dropped", "failed"
 # An order's changes are collected for this long before they are reported.
@@ -71,7 +74,7 @@ class Integration(SoftDeleted, Model):
             return "paused"
         return "stopped" if self.stopped_reason else "active"
 
-    def hold(self, seconds: float = 0) -> None:
+    def hold(self, seconds: float) -> None:
         """Pause calls for `seconds`, or RECEIVER_DELAY if 0. Never shortens an existing pause."""
         until = clock.now() + min(timedelta(seconds=seconds) or RECEIVER_DELAY, MAX_RETRY_AFTER)
         is_longer = Integration.held_until.is_null() | (Integration.held_until < until)
@@ -148,7 +151,7 @@ class IntegrationOrder(Model):
     `already_assessed` the earlier one; several orders can share one. A change to the candidate after `refreshed_at` is
     not yet in the order's state and report (states.py). A report is due at `report_due_at`; `reported` is the content
     of the last one, `report_number` its number. `score_reported_at` is the time of the last report since the first
-    with the state `scored`. An erasure removes `application_id` and `person_id`, and keeps `erased_mac`.
+    with a visible score. An erasure removes `application_id` and `person_id`, and keeps `erased_mac`.
     """
 
     personal_data = PersonalData(
@@ -300,7 +303,8 @@ class IntegrationReport(Model):
 
     @classmethod
     def erase_personal_data(cls, key: CandidateKey, session: Any) -> int:
-        """Delete the candidate's reports."""
+        """Delete the candidate's reports. Locks their orders first, like the worker."""
+        list(for_update(IntegrationOrder.personal_rows(key, session).order_by(IntegrationOrder.id)))
         return cls.delete().where(cls.id.in_(cls.personal_rows(key, session).select(cls.id))).execute()
 
 

@@ -38,7 +38,10 @@ log = logging.getLogger("proofstone.worker")
 
 
 class Task(NamedTuple):
-    """A task that the worker repeats in `threads` threads. Each `run` processes a batch of what is due."""
+    """A task that the worker repeats in `threads` threads.
+
+    Each `run` processes a batch of what is due. The worker calls it again without a pause if it returns a true value.
+    """
 
     name: str
     run: Callable[[], Any]
@@ -61,10 +64,12 @@ def update_orders(base_url: str) -> None:
     reports.queue_due(base_url)
 
 
-def call_systems() -> None:
-    """Serve the integrations that have due orders or reports, the least recently served first."""
-    while integration := _claim():
+def call_systems() -> bool:
+    """Serve the least recently served integration that has due orders or reports. Returns whether there was one."""
+    integration = _claim()
+    if integration:
         run_each("integrations", [integration], _serve)
+    return integration is not None
 
 
 def _claim() -> Integration | None:

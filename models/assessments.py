@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import peewee
 
 from errors import AlreadyStarted, NotFound, QuotaExceeded, invalid
-from models.base import Query, TimestampField, clock, db, find_referenced
+from models.base import Query, SoftDeleted, TimestampField, clock, db, find_referenced
 from models.feed import FeedEvent
 from models.issues import Issue
 from models.ledger.protection import ProtectedModel
@@ -43,7 +43,7 @@ class ShippedProblem(NamedTuple):
     time_limit_minutes: int
 
 
-class Assessment(ProtectedModel):
+class Assessment(SoftDeleted, ProtectedModel):
     """An assessment. Brief and repository are copied from the issue at creation; later changes do not apply.
 
     `blind` hides candidates' names from users until they have scored them (models/visibility.py). `show_test_counts`
@@ -99,10 +99,6 @@ class Assessment(ProtectedModel):
         """Return whether an invitation with this expiry is within the reminder period, if there is one."""
         days = self.reminder_days_before
         return days is not None and expires_at - clock.now() <= timedelta(days=days)
-
-    @classmethod
-    def alive(cls) -> Query:
-        return cls.select().where(cls.deleted_at.is_null())
 
     @classmethod
     def visible_to(cls, caller: Any) -> Query:

@@ -67,14 +67,23 @@ class IdempotentRequest(Model):
             yield row
 
     @classmethod
+    def has_response(cls, token: ApiToken, key: str) -> bool:
+        """Return whether the key has a stored response that will not expire within the next minute."""
+        expiry = clock.now() - RETENTION + timedelta(minutes=1)
+        return cls.select().where(cls._has_key(token, key), cls.created_at > expiry).exists()
+
+    @classmethod
+    def _has_key(cls, token: ApiToken, key: str) -> peewee.Expression:
+        return (cls.reviewer == token) & (cls.fingerprint == _fingerprint(key))
+
+    @classmethod
     def _claim(cls, token: ApiToken, key: str, path: str, digest: str) -> "IdempotentRequest":
         if is_postgres():
             db.execute_sql(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
-        fingerprint = hashlib.sha256(key.encode()).hexdigest()
-        has_key = (cls.reviewer == token) & (cls.fingerprint == fingerprint)
+        has_key = cls._has_key(token, key)
         cls.delete().where(has_key, cls._is_expired()).execute()
         # PostgreSQL waits here for an uncommitted row with the same key.
-        claim = {"reviewer": token, "fingerprint": fingerprint, "path": path, "digest": digest}
+        claim = {"reviewer": token, "fingerprint": _fingerprint(key), "path": path, "digest": digest}
         cls.insert(claim).on_conflict_ignore().execute()
         if is_postgres():
             db.execute_sql("SET LOCAL lock_timeout = DEFAULT")
@@ -135,6 +144,10 @@ class IdempotentRequest(Model):
     def _mentioning(cls, organization_id: Any, row_id: Any) -> Query:
         tokens = ApiToken.select(ApiToken.id).where(ApiToken.organization == organization_id)
         return cls.select().where(cls.reviewer.in_(tokens), cls.answer.contains(str(row_id)))
+
+
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _ids(key: CandidateKey, session: Any) -> list[str]:

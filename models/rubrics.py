@@ -6,12 +6,12 @@ from typing import Any
 import peewee
 
 from errors import NotFound, RubricInUse
-from models.base import Query, TimestampField, clock, db
+from models.base import SoftDeleted, TimestampField, clock, db
 from models.ledger.protection import ProtectedModel
-from models.orgs import ApiToken, Organization
+from models.orgs import Organization
 
 
-class Rubric(ProtectedModel):
+class Rubric(SoftDeleted, ProtectedModel):
     """A scoring rubric in its current version."""
 
     personal_data = None
@@ -27,10 +27,6 @@ class Rubric(ProtectedModel):
     deleted_at = TimestampField(null=True)
 
     @classmethod
-    def visible_to(cls, caller: ApiToken) -> Query:
-        return cls.select().where(cls.organization == caller.organization_id, cls.deleted_at.is_null())
-
-    @classmethod
     def create_with_version(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
         with db.atomic():
             rubric = cls.create(organization=organization, name=name, criteria=criteria)
@@ -40,9 +36,7 @@ class Rubric(ProtectedModel):
     @classmethod
     def find_or_create(cls, organization: Organization, name: str, criteria: list[dict]) -> "Rubric":
         """Return the organization's rubric with this name and these criteria, after the organization is locked."""
-        named = cls.select().where(
-            cls.organization == organization, cls.deleted_at.is_null(), cls.name == name
-        )
+        named = cls.alive().where(cls.organization == organization, cls.name == name)
         equal = (rubric for rubric in named if rubric.criteria == criteria)
         return next(equal, None) or cls.create_with_version(organization, name, criteria)
 

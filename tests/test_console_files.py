@@ -4,8 +4,15 @@ import posixpath
 import re
 from pathlib import Path
 
+import pytest
+
 from blueprints.guides import slug
 from console.blueprint import PRELOADED
+from rules.integrity.findings import CODES
+from rules.plans import QUOTAS, SUBSCRIPTION_STATES
+from rules.roles import ROLES
+from rules.statistics.fairness import DECISIONS
+from schemas import audit, invitations, test_runs
 from tests.callers import Caller
 
 CONSOLE = Path(__file__).parent.parent / "console"
@@ -42,6 +49,19 @@ CODE = {NAMES[file]: code(file) for file in SCRIPTS}
 PAGES = re.findall(
     r"\[\"/[^\"]*\", \"([\w/]+)\", \"([\w-]+)\"\]", CODE["app.js"].partition("const NAVIGATION")[0]
 )
+# The API's values by the path of their texts
+VALUES = {
+    "actions.messages.kinds": invitations.KINDS,
+    "actions.messages.states": invitations.INVITE_STATES,
+    "audit.kinds": audit.ACTORS,
+    "decisions.names": DECISIONS,
+    "findings": CODES,
+    "people.roles": ROLES,
+    "runs.outcomes": test_runs.OUTCOMES,
+    "tests.states": test_runs.RUN_STATES,
+    "usage.plans": QUOTAS,
+    "usage.subscriptions": SUBSCRIPTION_STATES,
+}
 HIRING_TEAMS = CONSOLE.parent / "docs" / "hiring-teams.md"
 RECORDING = CONSOLE.parent / "docs" / "recording.md"
 
@@ -134,6 +154,11 @@ def test_every_text_is_used():
         path for path in text_paths() if path not in literal and not (prefixes and path.startswith(prefixes))
     )
     assert unused == [], "Delete these from console/shared/texts.js."
+
+
+@pytest.mark.parametrize(("path", "values"), VALUES.items())
+def test_every_value_of_the_api_has_a_text(path, values):
+    assert {f"{path}.{value}" for value in values} - text_paths() == set()
 
 
 def test_every_page_links_to_a_chapter_of_the_guide():

@@ -63,15 +63,16 @@ def check_body(schema: ma.Schema, body: dict) -> None:
         g.read_only_values = {name: body[name] for name in names if body[name] != MASKED}
 
 
-def check_read_only(represent: Callable[[], Response]) -> None:
+def check_read_only(represent: Callable[[], Response], ignored: Collection[str] = ()) -> None:
     """Raise ReadOnlyField if an update changes the value of a read-only field.
 
     represent -- builds the object's response before the update
+    ignored -- names of fields that can have changed since the client read the object
     """
     if not (values := g.get("read_only_values")):
         return
     current = next(iter(represent().get_json().values()))
-    if changed := [name for name, value in values.items() if value != current[name]]:
+    if changed := [name for name, value in values.items() if value != current[name] and name not in ignored]:
         names = ", ".join(f"`{name}`" for name in changed)
         details = [{"path": [name], "message": "Read-only."} for name in changed]
         raise ReadOnlyField(f"This request cannot change {names}. Omit read-only fields.", details=details)

@@ -20,7 +20,7 @@ export async function editRule(integration, rule, context) {
   const path = `/v1/integrations/${integration.id}`;
   const [assessments, { jobs }] = await Promise.all([
     api.all("/v1/assessments", "assessments", { signal: context.signal }),
-    rule ? { jobs: [] } : api.get(`${path}/jobs`, { signal: context.signal }),
+    rule ? { jobs: [] } : api.get(`${path}/jobs`, { signal: context.signal, timeoutMs: api.SYSTEM_TIMEOUT_MS }),
   ]);
   const content = fields(rule, assessments.filter(({ archivedAt }) => !archivedAt), jobs, path, context);
   const save = (form) => {
@@ -28,7 +28,7 @@ export async function editRule(integration, rule, context) {
     const { assessmentId, stageId, jobId, active } = form.elements;
     const body = { assessmentId: assessmentId.value, reports: checked("reports"), include: checked("include"), active: active.checked };
     if (rule) return api.patch(`${path}/rules/${rule.id}`, body);
-    return api.post(`${path}/rules`, { ...body, stageId: stageId?.value, jobId: jobId.value || null });
+    return api.post(`${path}/rules`, { ...body, stageId: stageId?.value, jobId: jobId.value || null }, { timeoutMs: api.SYSTEM_TIMEOUT_MS });
   };
   const saved = await ask({ title: t(rule ? "integrations.changeRule" : "integrations.addRule"), content, save });
   if (!saved) return;
@@ -58,7 +58,7 @@ function stageFields(jobs, path, context) {
   const show = () =>
     renderAsync(
       place,
-      () => api.get(`${path}/stages`, { query: { jobId: job.value }, signal: context.signal }),
+      () => api.get(`${path}/stages`, { query: { jobId: job.value }, signal: context.signal, timeoutMs: api.SYSTEM_TIMEOUT_MS }),
       ({ stages }) => field(t("integrations.stage"), h("select", { name: "stageId", required: true }, stages.map(({ id, name, group }) => h("option", { value: id }, plainName(group ? `${group}: ${name}` : name))))),
     );
   job.addEventListener("change", show);
@@ -69,7 +69,7 @@ function stageFields(jobs, path, context) {
 /** List the applications that wait in a rule's stage, and invite the selected candidates. */
 export async function catchUp(integration, rule, context) {
   const path = `/v1/integrations/${integration.id}/rules/${rule.id}/catch-up`;
-  const { applications } = await api.get(path, { signal: context.signal });
+  const { applications } = await api.get(path, { signal: context.signal, timeoutMs: api.SYSTEM_TIMEOUT_MS });
   if (!applications.length) return toast(t("integrations.nobodyWaiting", { rule: ruleName(rule) }));
   const content = [
     h("p", {}, t("integrations.catchUpText", { assessment: rule.assessmentTitle })),

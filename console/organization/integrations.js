@@ -214,7 +214,7 @@ async function setActive({ id, state }, context) {
 }
 
 async function check(integration, context) {
-  const { check: result } = await api.post(`/v1/integrations/${integration.id}/check`);
+  const { check: result } = await api.post(`/v1/integrations/${integration.id}/check`, undefined, { timeoutMs: api.SYSTEM_TIMEOUT_MS });
   const counts = new Map(result.rules.map(({ ruleId, waiting }) => [ruleId, waiting]));
   const lines = integration.rules.filter(({ id }) => counts.has(id)).map((rule) => h("li", {}, t("integrations.waiting", { n: counts.get(rule.id), rule: ruleName(rule) })));
   const content = [h("p", { class: result.ok ? "" : "notice bad" }, result.ok ? t("integrations.checkOk") : result.problem), h("ul", {}, lines)];

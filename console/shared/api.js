@@ -5,6 +5,8 @@ const ROOT = document.documentElement.dataset.root;
 export const HAS_INTEGRATIONS = "integrations" in document.body.dataset;
 const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 3_600_000;
+/** For requests during which the service calls another system. */
+export const SYSTEM_TIMEOUT_MS = 90_000;
 const PAGE_SIZE = 200;
 // Other windows can read large sessions.
 const MAX_ATTEMPTS = 3;
@@ -31,8 +33,8 @@ export const SIGNED_OUT = "signed_out";
 export const signedOut = new EventTarget();
 
 /** Get a response body. `query` omits null, undefined and "", and repeats a parameter for each item of an array. */
-export function get(path, { query, signal } = {}) {
-  const send = () => json("GET", path + queryString(query), { signal });
+export function get(path, { query, signal, timeoutMs } = {}) {
+  const send = () => json("GET", path + queryString(query), { signal, timeoutMs });
   return WHOLE_SESSION.test(path) ? queueRead(() => retryWhenBusy(send, signal)) : send();
 }
 
@@ -67,8 +69,8 @@ export function queueRead(send) {
 }
 
 /** Send a POST with an idempotency key. To retry after a lost response, pass the same `key`. */
-export function post(path, body, { key = crypto.randomUUID(), signal, headers } = {}) {
-  return json("POST", path, { body, signal, headers: { "Idempotency-Key": key, ...headers } });
+export function post(path, body, { key = crypto.randomUUID(), headers, ...options } = {}) {
+  return json("POST", path, { body, headers: { "Idempotency-Key": key, ...headers }, ...options });
 }
 
 export const put = (path, body, options = {}) => json("PUT", path, { body, ...options });

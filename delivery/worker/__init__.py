@@ -126,7 +126,16 @@ class Worker:
             housekeeping.run([task], self._heartbeats.record)
 
     def _run_optional(self, task: Any) -> None:
-        housekeeping.run([(task.name, task.run)], self._heartbeats.record)
+        """Run an optional package's task until it has nothing to do."""
+        has_more = True
+
+        def run() -> None:
+            nonlocal has_more
+            has_more = False  # after an exception
+            has_more = bool(task.run())
+
+        while has_more and not self.is_stopped:
+            housekeeping.run([(task.name, run)], self._heartbeats.record)
 
     def _run_once_a_minute(self, tasks: Sequence[housekeeping.Task]) -> None:
         now, first = clock.now(), tasks[0][0]

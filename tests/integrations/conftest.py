@@ -47,7 +47,8 @@ def work():
 
     def run():
         worker.update_orders("https://assess.example.com")
-        worker.call_systems()
+        while worker.call_systems():
+            pass
         states.refresh()
 
     return run

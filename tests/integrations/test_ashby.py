@@ -272,17 +272,17 @@ def test_a_note_is_found_whatever_its_texts_field_is_called(api, server, field):
         results([{"id": "n-1", field: "Ref 3f09ac-11"}], moreDataAvailable=True, nextCursor="n"),
         results([{"id": "n-2", field: "Score: 24 of 32\nRef 3f09ac-1"}]),
     ]
-    assert ashby.find_note(api, APPLICATION, "Ref 3f09ac-1") is True
+    assert ashby.find_note(api, APPLICATION, "3f09ac-1") is True
     assert [request.json for request in server.requests] == [
         {"candidateId": "c-1"},
         {"candidateId": "c-1", "cursor": "n"},
     ]
-    assert ashby.find_note(api, APPLICATION, "Ref 3f09ac-2") is False
+    assert ashby.find_note(api, APPLICATION, "3f09ac-2") is False
 
 
 def test_if_notes_cannot_be_listed_it_is_not_known_whether_one_exists(api, server):
     server.answers[NOTES] = [{"success": False, "errors": ["invalid_input"]}]
-    assert ashby.find_note(api, APPLICATION, "Ref 3f09ac-1") is None
+    assert ashby.find_note(api, APPLICATION, "3f09ac-1") is None
 
 
 def test_a_mark_overwrites_the_configured_field(connect, server):

@@ -369,17 +369,17 @@ def test_a_note_is_plain_text_with_the_configured_author_and_visibility(connect,
 )
 def test_a_note_is_found_by_its_reference_as_text_or_html(api, server, body, expected):
     server.answers[NOTES] = [[{"id": 1, "body": "Called Ada."}, {"id": 2, "body": body}]]
-    assert greenhouse.find_note(api, APPLICATION, "Ref 3f09ac-2") is expected
+    assert greenhouse.find_note(api, APPLICATION, "3f09ac-2") is expected
     assert server.sent(NOTES)[0].parameters["candidate_ids"] == "15803"
 
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_without_the_permission_to_list_notes_it_is_not_known_whether_one_exists(api, server, status):
     server.answers[NOTES] = [(status, {})]
-    assert greenhouse.find_note(api, APPLICATION, "Ref 3f09ac-2") is None
+    assert greenhouse.find_note(api, APPLICATION, "3f09ac-2") is None
 
 
 def test_a_rejected_credential_is_no_missing_permission(api, server):
     server.answers[NOTES] = [(401, {})]
     with pytest.raises(CredentialRejected):
-        greenhouse.find_note(api, APPLICATION, "Ref 3f09ac-2")
+        greenhouse.find_note(api, APPLICATION, "3f09ac-2")

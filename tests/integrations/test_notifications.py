@@ -374,6 +374,35 @@ def test_a_session_is_reported_as_scored_once(reviewer, assessment, slack, deliv
     assert texts(slack) == [f"Scored: {assessment.title}, candidate {session.key.id.hex[-6:]}."]
 
 
+def test_a_session_that_was_scored_before_it_closed_is_reported(reviewer, key, slack, deliver):
+    create(reviewer, events=["scored"])
+    session = make_session(key)
+    body_of(reviewer.put(f"/v1/candidates/{key.id}/decision", {"decision": "advanced"}))
+    deliver()
+    assert slack.messages == []
+    sessions.complete(session)
+    deliver()
+    assert texts(slack) == [f"Scored: {key.assessment.title}, candidate {key.id.hex[-6:]}."]
+
+
+@pytest.mark.parametrize("repair", ["new URL", "test"])
+def test_a_repaired_channel_does_not_wait_for_the_next_attempt(
+    reviewer, assessment, slack, deliver, clock, repair
+):
+    path = f"{CHANNELS}/{create(reviewer)['id']}"
+    slack.responses = [(429, {"Retry-After": "3600"}, b"")]
+    make_closed_session(assessment)
+    deliver()
+    deliver()
+    assert len(slack.messages) == 1
+    body_of(
+        reviewer.patch(path, {"url": f"{URL}2"}) if repair == "new URL" else reviewer.post(f"{path}/test")
+    )
+    deliver()
+    assert texts(slack)[-1].startswith("Submission received")
+    assert len(slack.messages) == (2 if repair == "new URL" else 3)
+
+
 def test_an_erased_candidates_notifications_are_deleted(reviewer, assessment, slack, deliver):
     create(reviewer)
     session = make_closed_session(assessment)
@@ -381,6 +410,14 @@ def test_an_erased_candidates_notifications_are_deleted(reviewer, assessment, sl
     notifications.collect()
     privacy.erase(session.key)
     assert not Notification.select().exists()
+
+
+def test_a_repeated_test_sends_one_message(reviewer, slack):
+    path = f"{CHANNELS}/{create(reviewer)['id']}/test"
+    for _ in range(2):
+        response = reviewer.request("POST", path, headers={"Idempotency-Key": "one"})
+        assert body_of(response) == {"ok": True, "error": None}
+    assert len(slack.messages) == 1
 
 
 def test_a_test_message_reports_the_result(reviewer, slack):

@@ -194,6 +194,18 @@ def test_a_finished_candidate_is_reported_or_invited_again_by_a_person(system, r
     assert second.lock().key_id != first.lock().key_id
 
 
+def test_a_person_can_ask_for_a_report_that_the_rule_omits(system, receive, work, report, rule, assessment):
+    rules.update(rule, {"reports": ["scored"]})
+    finish(factories.make_key(assessment, "alice1@example.com"))
+    order = receive(system.add())
+    work()
+    orders.retry(order.lock(), "report")
+    report()
+    assert "Status: Submitted" in system.notes_of()[0]
+    report(48)
+    assert len(system.notes) == 1
+
+
 def test_two_webhooks_of_a_candidate_with_a_taken_id_get_no_id(system, receive, work, assessment):
     key = factories.make_key(assessment, "other@example.com")
     invitations.update_candidate(key, {"external_id": "made_up:1"})

@@ -206,10 +206,22 @@ def test_a_blind_assessments_report_has_link_and_score_after_the_decision(
     report()
     assert system.notes_of()[0].splitlines()[:-1] == [assessment.title, "Status: Scored"]
     invitations.decide(submitted.key, reviewer.row, "rejected", "Secret")
-    report(25)
+    report()
     assert "Score: 2 of 2" in system.notes_of()[1]
     assert "/console#/sessions/" in system.notes_of()[1]
     assert "Secret" not in "".join(system.notes_of())
+
+
+def test_a_score_that_a_blind_assessment_has_hidden_is_not_withdrawn(
+    system, submitted, reviewer, report, assessment
+):
+    assessment.update_columns(blind=True)
+    score(submitted, reviewer, 2)
+    report()
+    Score.withdraw(session_of(submitted), "quality", reviewer.row)
+    invitations.decide(submitted.key, reviewer.row, "rejected", "Secret")
+    report()
+    assert "Score" not in system.notes_of()[1].replace("Status: Scored", "")
 
 
 def test_a_title_that_two_assessments_share_has_the_end_of_the_id(system, submitted, report, assessment):

@@ -129,7 +129,8 @@ def test_calls_do_not_change_the_etag(reviewer, integration, path, rule, clock):
     row = shown.json["integration"]
     assert (row["lastError"], row["attentionCount"]) == (error, 1)
     assert [each["calls"] for each in row["calls"]] == [0, 0, 0, 0, 0, 2, 1]
-    update = reviewer.request("PATCH", path, json={"name": "Other"}, headers={"If-Match": tag})
+    unchanged = {"name": "Other", "lastError": None}
+    update = reviewer.request("PATCH", path, json=unchanged, headers={"If-Match": tag})
     assert body_of(update)["integration"]["name"] == "Other"
     assert update.headers["ETag"] == reviewer.get(path).headers["ETag"] != tag
 
@@ -204,6 +205,15 @@ def test_calls_are_made_outside_of_the_transaction(reviewer, path, assessment, s
         headers = {"Idempotency-Key": name}
         body_of(reviewer.request("POST", f"{path}/{name}", json=body, headers=headers), status)
     assert during == [outside, outside]
+
+
+def test_a_replay_does_not_call_the_system(reviewer, path, assessment, monkeypatch, system):
+    body = STAGE | {"assessmentId": str(assessment.id)}
+    create = partial(reviewer.request, "POST", f"{path}/rules", json=body, headers={"Idempotency-Key": "a"})
+    rule = body_of(create(), 201)
+    monkeypatch.setattr(system, "stages", None)
+    again = create()
+    assert (body_of(again, 201), again.headers["Idempotent-Replayed"]) == (rule, "true")
 
 
 # Rules
