@@ -75,7 +75,7 @@ TooManyRequests = _error(429, "too_many_requests", "Too many requests. Retry aft
 LastWriteToken = _error(
     409,
     "last_write_token",
-    "This is the organization's last token with the `write` scope. Create another one before revoking it.",
+    "This is the last valid `write` token of a service account or an active admin. Create another one first.",
 )
 KeyReused = _error(
     422, "idempotency_key_reused", "This Idempotency-Key was used for a different request. Use a new key."
@@ -157,7 +157,11 @@ SessionFull = _error(
     413, "session_full", "This session has reached its limit of stored events or bytes. Nothing was stored."
 )
 SessionEnded = _error(409, "session_ended", "The candidate's session has ended.")
-AssessmentClosed = _error(409, "assessment_closed", "This assessment has been submitted and is closed.")
+AssessmentClosed = _error(
+    409,
+    "assessment_closed",
+    "The session closed more than ten minutes ago, so submissions are no longer accepted.",
+)
 NotFinished = _error(409, "not_finished", "Only a candidate whose session has ended can be marked as hired.")
 NoTimeLimit = _error(409, "no_time_limit", "The assessment has no time limit. Set `timeLimitMinutes` first.")
 TimeLimitPassed = _error(

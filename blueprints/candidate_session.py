@@ -41,7 +41,7 @@ def get_consent(query):
         "role": key.assessment.role,
         "org_name": key.organization.public_name,
         "time_limit_minutes": key.time_limit_minutes,
-        "status": key.status,
+        "status": key.status_for_candidate,
         "expires_at": key.expires_at,
     }
 

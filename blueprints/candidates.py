@@ -101,7 +101,7 @@ def update_candidate(data, candidate_id):
 
     Name, email address, `externalId` and `metadata` can be changed at any time; null clears a field. `externalId` must
     be unique within the assessment. `hired` requires a completed or expired session. `hired: true` sets the decision
-    `hired`; `hired: false` sets `undecided` and restores the previous status.
+    `hired`; `hired: false` changes `hired` to `undecided`, and restores the previous status.
     """
     invitations.update_candidate(
         find(CandidateKey, candidate_id), data, caller, candidate_check(candidate_id)

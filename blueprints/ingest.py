@@ -92,6 +92,8 @@ def _parse_envelope(text, session):
         fields, envelope = parse_and_load(ENVELOPE, text)
         _check_session_id(session, envelope)
         return ReceivedEvent.of(fields, envelope["ts"], text)
+    except NotFound:
+        return _rejected(_parse_event_id(text), "sessionId: Not this key's session.")
     except (ApiError, ma.ValidationError) as error:
         return _rejected(_parse_event_id(text), " ".join(get_messages(error)))
 

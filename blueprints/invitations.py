@@ -15,8 +15,8 @@ blp = Blueprint("Invitations", __name__, description="Candidates' invitations, r
 
 @blp.post("/candidates/<id:candidate_id>/invite")
 @auth.required(ApiToken, scope="write")
-@idempotent
 @etags.with_if_match
+@idempotent
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.SessionEnded, errors.EmailLimit)
 @blp.response(200, CandidateResponse)
 @audit.record_change()
@@ -32,8 +32,8 @@ def resend_invitation(candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/remind")
 @auth.required(ApiToken, scope="write")
-@idempotent
 @etags.with_if_match
+@idempotent
 @raises(errors.NoEmailAddress, errors.InvitationExpired, errors.KeyRedeemed, errors.EmailLimit)
 @blp.response(200, CandidateResponse)
 @audit.record_change()
@@ -49,8 +49,8 @@ def remind_candidate(candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/extend")
 @auth.required(ApiToken, scope="write")
-@idempotent
 @etags.with_if_match
+@idempotent
 @raises(errors.KeyRedeemed, errors.InvitationExpired, errors.NoEmailAddress, errors.EmailLimit)
 @blp.arguments(schemas.NewExpiry)
 @blp.response(200, CandidateResponse)
@@ -67,8 +67,8 @@ def extend_key(data, candidate_id):
 
 @blp.post("/candidates/<id:candidate_id>/reopen")
 @auth.required(ApiToken, scope="write")
-@idempotent
 @etags.with_if_match
+@idempotent
 @raises(errors.KeyRedeemed, errors.KeyNotExpired, errors.NoEmailAddress, errors.EmailLimit)
 @blp.arguments(schemas.ReopenedExpiry)
 @blp.response(200, CandidateResponse)

@@ -109,7 +109,7 @@ def _get_candidate_data(key: Any, session: Session | None) -> dict[str, Any]:
         "contact": key.organization.reply_to,
         "assessment_title": key.assessment.title,
         "session_id": session and session.id,
-        "status": key.status,
+        "status": key.status_for_candidate,
         "task_read_at": (session or key).task_read_at,
         "consents": list(privacy.consents(key)),
         "stored_data": privacy.stored_data(key, session),

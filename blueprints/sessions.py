@@ -77,7 +77,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "checkpoint": checkpoints.of_session(session),
     }
     if isinstance(caller, CandidateKey):
-        return fields
+        return fields | {"status": caller.status_for_candidate}
     fields |= {
         "blind": session.assessment.blind,
         "external_id": session.key.external_id,

@@ -35,7 +35,7 @@ def get_workspace():
     close = session.closed_as_of(clock.now()) or session.closes_at
     return {
         "session_id": session.id,
-        "status": caller.status,
+        "status": caller.status_for_candidate,
         "responded_at": clock.now(),
         "started_at": session.redeemed_at,
         "ends_at": session.closes_at and session.closes_at - GRACE,

@@ -180,7 +180,9 @@ class Assessment(SoftDeleted, ProtectedModel):
                 raise AlreadyStarted(entries=[{"path": [field], "message": message} for field in fields])
             reminder = changes.get("reminder_days_before", locked.reminder_days_before)
             if reminder is not None and reminder >= changes.get("expires_in_days", locked.expires_in_days):
-                raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
+                if "reminder_days_before" in changes:
+                    raise invalid("reminderDaysBefore", "Must be less than expiresInDays.")
+                raise invalid("expiresInDays", "Must be greater than reminderDaysBefore.")
             files.require_external(locked, changes)
             if "repo_url" in changes:
                 changes = {name: None for name in _REPOSITORY_COLUMNS if name not in values} | changes
@@ -206,6 +208,7 @@ class Assessment(SoftDeleted, ProtectedModel):
         with db.atomic():
             TaskFile.remove(self, *files.KINDS)
             self.set_once("deleted_at")
+            FeedEvent.publish(self.organization_id, "assessment.deleted", {"assessmentId": self.id})
 
     def lock(self, strength: str = "FOR NO KEY UPDATE") -> "Assessment":
         """Like Model.lock, but raises NotFound if the assessment was deleted."""

@@ -123,10 +123,10 @@ def read_feed(
     rows = FeedEvent.visible_to(caller).where(FeedEvent.position > after, FeedEvent.position <= last)
     if types:
         rows = rows.where(FeedEvent.type.in_(types))
-    events = list(rows.order_by(FeedEvent.position).limit(limit))
+    found = list(rows.order_by(FeedEvent.position).limit(limit + 1))
+    events, has_more = found[:limit], len(found) > limit
     _set_external_ids(events)
-    is_full = len(events) == limit
-    return {"events": events, "next": events[-1].position if is_full else last, "has_more": is_full}
+    return {"events": events, "next": events[-1].position if has_more else last, "has_more": has_more}
 
 
 def _set_external_ids(events: list[FeedEvent]) -> None:

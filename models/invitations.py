@@ -148,7 +148,10 @@ def _enqueue_invitation(key: CandidateKey, **data: Any) -> None:
     outbox.cancel_queued(key, INVITATION, "A newer invitation was sent.")
     invitation = _new_message(key) | {"id": new_id(), "subject_id": key.id}
     outbox.enqueue_invitations(key.organization_id, [invitation], key.invitation_data | data)
-    key.update_columns(invitation_id=invitation["id"], bounced=False)
+    columns = {"invitation_id": invitation["id"], "bounced": False}
+    if key.assessment.is_reminder_due(key.expires_at):
+        columns["reminded_at"] = clock.now()
+    key.update_columns(**columns)
 
 
 def _new_message(key: CandidateKey) -> dict[str, Any]:
@@ -242,8 +245,7 @@ def _expire(
         raise errors.invalid(field, "The expiry must be in the future and at most 365 days from now.")
     # A queued reminder belongs to the former expiry.
     outbox.cancel_queued(key, REMINDER, "The expiry was changed.")
-    is_reminder = send_email and key.assessment.is_reminder_due(new_expiry)
-    key.update_columns(expires_at=new_expiry, reminded_at=now if is_reminder else None)
+    key.update_columns(expires_at=new_expiry, reminded_at=None)
     if send_email:
         _enqueue_invitation(key, isExtension=True)
 
@@ -304,6 +306,7 @@ def _keys_to_remind(now: datetime) -> Iterator[CandidateKey]:
             CandidateKey.expires_at > now,
             CandidateKey.expires_at <= now + timedelta(days=days),
             CandidateKey.candidate_email.is_null(False),
+            CandidateKey.invitation_id.is_null(False),
             ~CandidateKey.bounced,
             CandidateKey.decision == "undecided",
             CandidateKey.erasure_requested_at.is_null(),

@@ -124,6 +124,13 @@ class CandidateKey(ProtectedModel):
         ((status,),) = sql.rows(sql.STATUS_OF_KEY, key_id=self.id, now=clock.now())
         return status
 
+    @property
+    def status_for_candidate(self) -> str:
+        """The status without a hiring decision, which candidates do not see."""
+        if (status := self.status) != "hired":
+            return status
+        return "completed" if self.session_set.get().completed_at else "expired"
+
     @classmethod
     def alive(cls) -> Query:
         """Select unrevoked keys, without deleted assessments."""
@@ -152,7 +159,13 @@ class CandidateKey(ProtectedModel):
 
     def revoke(self) -> None:
         """Revoke the key. Raises NotFound if it is already revoked."""
-        self.set_once("revoked_at")
+        with db.atomic():
+            self.set_once("revoked_at")
+            self._publish("key.revoked")
+
+    def _publish(self, event_type: str) -> None:
+        payload = {"candidateId": self.id, "assessmentId": self.assessment_id, "status": self.status}
+        FeedEvent.publish(self.organization_id, event_type, payload)
 
     @property
     def time_limit_minutes(self) -> int | None:
@@ -184,8 +197,7 @@ class CandidateKey(ProtectedModel):
             if update.where(
                 CandidateKey.id == self.id, CandidateKey.erasure_requested_at.is_null()
             ).execute():
-                payload = {"candidateId": self.id, "assessmentId": self.assessment_id, "status": self.status}
-                FeedEvent.publish(self.organization_id, "candidate.erasure_requested", payload)
+                self._publish("candidate.erasure_requested")
         return CandidateKey.get_by_id(self.id).erasure_requested_at
 
     def dismiss_erasure_request(self, reason: str) -> None:

@@ -11,6 +11,7 @@ from models.base import clock
 from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.rubrics import RubricVersion
+from models.scores import Score
 from models.sessions import Session
 from models.tasks.runs import TestRun, hidden_tests
 from rules.result_cursors import VALUE_CHECKS, ResultCursor
@@ -200,10 +201,18 @@ class ResultList:
         return dict(zip(conditions, row, strict=True))
 
     def criterion_titles(self) -> dict[str, str]:
-        """Return the titles of the criteria in all versions of the assessment's rubric, latest version first."""
-        versions = RubricVersion.select().where(RubricVersion.rubric == self.assessment.rubric_id)
+        """Return the titles of the criteria in all versions of the assessment's rubric and of its sessions' scores.
+
+        The latest version first, the assessment's rubric before others.
+        """
+        rubric_id = self.assessment.rubric_id
+        scores = Score.select(Score.rubric_version).join(Session)
+        scored = scores.where(Session.assessment == self.assessment.id).distinct()
+        versions = RubricVersion.select().where(
+            (RubricVersion.rubric == rubric_id) | RubricVersion.id.in_(scored)
+        )
         titles: dict[str, str] = {}
-        for version in versions.order_by(RubricVersion.number.desc()):
+        for version in sorted(versions, key=lambda each: (each.rubric_id != rubric_id, -each.number)):
             for criterion in version.criteria:
                 titles.setdefault(criterion["key"], criterion["title"])
         return titles

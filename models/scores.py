@@ -61,7 +61,7 @@ class Score(ProtectedModel, ErasedWithSession):
         session: Session,
         reviewer: ApiToken,
         scores: list[dict[str, Any]],
-        seen_version: int | None = None,
+        **seen: Any,
     ) -> None:
         """Submit several scores in one transaction. Raises like `submit`, but Invalid for an unknown criterion."""
         with db.atomic():
@@ -70,7 +70,7 @@ class Score(ProtectedModel, ErasedWithSession):
             is_independent = _is_independent(session, reviewer)
             for number, score in enumerate(scores):
                 try:
-                    cls._add(session, reviewer, is_independent, seen_version=seen_version, **score)
+                    cls._add(session, reviewer, is_independent, **seen, **score)
                 except NotFound:
                     raise invalid(
                         ["scores", number, "criterion"], "No such criterion in the rubric."
@@ -95,7 +95,8 @@ class Score(ProtectedModel, ErasedWithSession):
         """Score a criterion of the rubric's current version. Submitting the latest score again is idempotent.
 
         values -- `value`, `comment` and `evidence`;
-            `seen_version`, the rubric version that the reviewer saw: raises RubricChanged if it is outdated;
+            `seen_rubric` and `seen_version`, the rubric's id and version that the reviewer saw: raise RubricChanged if
+            they are outdated;
             `seen_score`, the id of the reviewer's latest score that they saw: raises ScoreChanged if it is outdated
 
         Raises NoRubric, NotFound for an unknown criterion, Erased, and Invalid for a value outside the scale or an
@@ -116,13 +117,14 @@ class Score(ProtectedModel, ErasedWithSession):
         is_independent: bool,
         criterion: str,
         reason: str | None = None,
+        seen_rubric: Any = None,
         seen_version: int | None = None,
         seen_score: Any = None,
         **columns: Any,
     ) -> "Score":
         """Add a score to a locked session, unless it is the latest again; `_finish` follows."""
         version = current_version(session)
-        if seen_version not in (None, version.number):
+        if seen_rubric not in (None, version.rubric_id) or seen_version not in (None, version.number):
             raise RubricChanged()
         found = next((row for row in (*version.criteria, RECOMMENDATION) if row["key"] == criterion), None)
         if found is None:
@@ -251,21 +253,17 @@ def scorecard(
 ) -> dict[str, Any]:
     """Return a session's scores in one version of the rubric, with the weighted total of the reviewers' means.
 
-    Defaults to the version in which the session was last scored: a rubric change does not affect totals until a
-    reviewer scores in the new version. Scores in other versions appear only in the history.
+    Defaults to the version in which the session was last scored: a change or removal of the rubric does not affect
+    totals until a reviewer scores in the new version. Scores in other versions appear only in the history.
 
     Raises NotFound for an unknown version.
 
     only_reviewer -- the reviewer, if other reviewers' scores are hidden from them and must not count
     """
-    try:
-        current = current_version(session)
-    except NoRubric:
-        if number is not None:
-            raise NotFound() from None
-        return _WITHOUT_RUBRIC
-    history = list(Score.history(session))
+    current, history = _find_current_version(session), list(Score.history(session))
     version = _version(current, history, number)
+    if version is None:
+        return _WITHOUT_RUBRIC
     reviewer_ids = {
         score.reviewer.author.id
         for criterion in version.criteria
@@ -273,7 +271,7 @@ def scorecard(
     }
     if only_reviewer is not None:
         history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
-    version = _version(current, history, number)
+        version = _version(current, history, number) or version
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     lowest, highest = scoring.total_score_range(version.criteria)
     return {
@@ -281,7 +279,7 @@ def scorecard(
         "rubric_id": version.rubric_id,
         "rubric_name": version.name,
         "rubric_version": version.number,
-        "current_rubric_version": current.number,
+        "current_rubric_version": current and current.number,
         "criteria": criteria,
         "recommendation": _with_scores(RECOMMENDATION, version, history),
         "total": _total(version, criteria),
@@ -335,17 +333,23 @@ def _total(version: RubricVersion, criteria: list[dict[str, Any]]) -> float | No
 
 def current_version(session: Session) -> RubricVersion:
     """Return the current version of the assessment's rubric. Raises NoRubric."""
-    query = RubricVersion.select().join(Rubric, on=(RubricVersion.rubric == Rubric.id))
-    query = query.where(Rubric.id == session.assessment.rubric_id, RubricVersion.number == Rubric.version)
-    if version := query.get_or_none():
+    if version := _find_current_version(session):
         return version
     raise NoRubric()
 
 
-def _version(current: RubricVersion, history: list[Score], number: int | None) -> RubricVersion:
+def _find_current_version(session: Session) -> RubricVersion | None:
+    query = RubricVersion.select().join(Rubric, on=(RubricVersion.rubric == Rubric.id))
+    query = query.where(Rubric.id == session.assessment.rubric_id, RubricVersion.number == Rubric.version)
+    return query.get_or_none()
+
+
+def _version(current: RubricVersion | None, history: list[Score], number: int | None) -> RubricVersion | None:
+    scored = _scored_version(history)
     if number is None:
-        return _scored_version(history) or current
-    is_numbered = (RubricVersion.rubric == current.rubric_id) & (RubricVersion.number == number)
+        return scored or current
+    rubric = current or scored
+    is_numbered = (RubricVersion.rubric == (rubric and rubric.rubric_id)) & (RubricVersion.number == number)
     if version := RubricVersion.get_or_none(is_numbered):
         return version
     raise NotFound()

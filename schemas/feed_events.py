@@ -126,7 +126,9 @@ class TestPayload(Schema):
 
 PAYLOADS: dict[str, type[Schema]] = {
     "assessment.created": AssessmentPayload,
+    "assessment.deleted": AssessmentPayload,
     "key.created": KeyPayload,
+    "key.revoked": KeyPayload,
     "invite.sent": InvitePayload,
     "invite.failed": InvitePayload,
     "session.started": SessionPayload,

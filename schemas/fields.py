@@ -308,6 +308,15 @@ class Dict(DocumentedField, ma.fields.Dict):
 
     default_error_messages = {"invalid": "Must be an object."}
 
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(*args, **kwargs)
+        except ma.ValidationError as error:
+            if isinstance(error.messages, dict):  # of an entry's `key` or `value`, which are no members
+                entries = {name: [*inner.values()] for name, inner in error.messages.items()}
+                raise ma.ValidationError(entries) from None
+            raise
+
 
 class Raw(DocumentedField, ma.fields.Raw):
     """A value that is not validated. `type` is its JSON type or types, for the API reference."""

@@ -8,8 +8,14 @@ from schemas.rubrics import Criterion
 from schemas.timestamps import Timestamp
 
 EXAMPLE_COMMENT = "Found the race by reading, then proved it."
+SEEN_RUBRIC = Id(
+    "The rubric that you scored with; 409 `rubric_changed` if the assessment has another one.",
+    data_key="rubricId",
+    load_default=None,
+    null=True,
+)
 SEEN_VERSION = Integer(
-    "The rubric version that you scored with; 409 `rubric_changed` if it is no longer current.",
+    "The version of the rubric that you scored with; 409 `rubric_changed` if it is no longer current.",
     data_key="rubricVersion",
     min=1,
     max=2**31 - 1,
@@ -46,6 +52,7 @@ class NewScore(Body):
         example=["diff:src/app.py:12", "test:test_retries"],
     )
     reason = Text(2000, "Reason for the revision.", load_default=None, example="Reread the tests.", null=True)
+    seen_rubric = SEEN_RUBRIC
     seen_version = SEEN_VERSION
     seen_score = Id(
         "Id of the score that you replace; 409 `score_changed` if it is no longer current.",
@@ -59,7 +66,7 @@ class BatchScore(NewScore):
     """A reviewer's score for a criterion, or their recommendation."""
 
     class Meta(NewScore.Meta):
-        exclude = ("seen_version",)
+        exclude = ("seen_rubric", "seen_version")
 
     criterion = String("Criterion key, or `recommendation`.", min=1, max=63, example="quality", required=True)
 
@@ -70,6 +77,7 @@ class NewScores(Body):
     scores = ListOf(
         BatchScore, "Scores for different criteria.", min=1, max=51, distinct="criterion", required=True
     )
+    seen_rubric = SEEN_RUBRIC
     seen_version = SEEN_VERSION
 
 
@@ -133,13 +141,15 @@ class ScoringRubric(Schema):
 
 
 class Scores(Schema):
-    """A session's scores in one rubric version. Without a rubric, `criteria` is empty."""
+    """A session's scores in one rubric version. Without a rubric and scores, `criteria` is empty."""
 
-    rubric = Nested(ScoringRubric, "The rubric; null if the assessment has none.", null=True)
+    rubric = Nested(ScoringRubric, "The rubric of these scores; null without a rubric and scores.", null=True)
     rubric_id = Id("Rubric id.", null=True)
     rubric_name = String("Rubric name in this version.", example="Backend engineers", null=True)
     rubric_version = Integer("Rubric version.", example=1, null=True)
-    current_rubric_version = Integer("Current version, which new scores use.", example=1, null=True)
+    current_rubric_version = Integer(
+        "Current version, which new scores use; null without a rubric.", example=1, null=True
+    )
     criteria = ListOf(ScoredCriterion, "Criteria in this version.")
     recommendation = Nested(Recommendation, "Recommendations, which are not part of the total.", null=True)
     total = Number(

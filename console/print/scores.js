@@ -28,7 +28,7 @@ export async function loadEvidence(sessionId, { criteria }, signal) {
 export function scoresSection({ scores, evidence }) {
   if (!scores.rubric) return h("p", {}, t("print.noRubric"));
   const total = scores.total === null ? t("print.noTotal") : t("print.total", { total: totalText(scores), lowest: formatNumber(scores.lowestTotal) });
-  const isOld = scores.rubricVersion !== scores.currentRubricVersion;
+  const isOld = scores.currentRubricVersion !== null && scores.rubricVersion !== scores.currentRubricVersion;
   return [
     scores.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),
     h("p", {}, h("strong", {}, total), " ", t("print.rubric", { name: scores.rubricName, version: scores.rubricVersion }), isOld && ` ${t("print.oldVersion", { version: scores.currentRubricVersion })}`),

@@ -18,13 +18,14 @@ const CONFLICTS = ["rubric_changed", "score_changed", "not_found"];
 export async function load({ path, signal }, send = () => api.get(`${path}/scores`, { signal })) {
   const scorecard = await send();
   // Scores of a former rubric can have the same version number: only a version selects the current rubric.
-  if (!scorecard.rubric) return scorecard;
+  if (scorecard.currentRubricVersion === null) return scorecard;
   return api.get(`${path}/scores`, { query: { version: scorecard.currentRubricVersion }, signal });
 }
 
 export function render(scorecard, report) {
   if (!scorecard.rubric) return emptyState(t("scoring.noRubricTitle"), t("scoring.noRubric"));
-  const { session, me, canScore } = report;
+  const { session, me } = report;
+  const canScore = report.canScore && scorecard.currentRubricVersion !== null;
   const draftName = `scores ${session.id}`;
   const forms = h("div", {});
   const summary = h("div", { role: "status" });
@@ -88,7 +89,8 @@ export function render(scorecard, report) {
     const scores = changed.map((view) => view.body());
     forms.inert = true;
     try {
-      const body = { scores, rubricVersion: state.scorecard.rubricVersion };
+      const { rubricId, rubricVersion } = state.scorecard;
+      const body = { scores, rubricId, rubricVersion };
       update(await load(report, () => api.put(`${report.path}/scores`, body)), changed.map(({ key }) => key));
     } catch (error) {
       forms.inert = false;
@@ -130,7 +132,7 @@ export function render(scorecard, report) {
     "form",
     { onkeydown: (event) => handleKey(event, state, { form, next }) },
     summary,
-    !canScore && !session.erasedAt && h("p", { class: "notice" }, t("scoring.readOnly")),
+    !canScore && !session.erasedAt && h("p", { class: "notice" }, t(report.canScore ? "scoring.rubricRemoved" : "scoring.readOnly")),
     forms,
     canScore && h("div", { class: "scorecard-foot" }, message, h("div", { class: "actions" }, submit, next), h("p", { class: "quiet" }, t("scoring.keys"))),
   );

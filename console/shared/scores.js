@@ -3,6 +3,9 @@
 import { formatNumber } from "./numbers.js";
 import { t } from "./texts.js";
 
+/** A criterion's title with its weight, unless it is 1: `Design × 2` */
+export const weighted = (title, weight = 1) => (weight === 1 ? title : t("scores.weighted", { title, weight: formatNumber(weight) }));
+
 /** Describe the total of a scorecard or a result: `6.5 of 8` */
 export const totalText = ({ total, highestTotal }) => t("scores.total", { total: formatNumber(total), highest: formatNumber(highestTotal) });
 
@@ -13,7 +16,7 @@ export function scoreText(scorecard) {
   if (!reviewerCount) return t("scoring.unscored");
   if (othersHidden) return t("report.scoreHidden");
   const text = total === null ? t("report.notScored") : totalText(scorecard);
-  if (rubricVersion === currentRubricVersion) return text;
+  if (rubricVersion === currentRubricVersion || currentRubricVersion === null) return text;
   return t("scores.totalWithVersion", { total: text, version: rubricVersion, current: currentRubricVersion });
 }
 

@@ -97,4 +97,4 @@ def _access(assessment: Assessment) -> list[dict[str, Any]]:
         (AuditEntry.subject_id == assessment.id) | AuditEntry.subject_id.in_(subjects),
         AuditEntry.actor_kind != "candidate",
     )
-    return list(entries.group_by(*group).order_by(name, *group).dicts())
+    return list(entries.group_by(*group).order_by(name.asc(nulls="first"), *group).dicts())

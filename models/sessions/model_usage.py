@@ -122,7 +122,7 @@ class ModelUsage(ListedModel):
     def by_model(cls, session: Session) -> list[dict[str, Any]]:
         """Sum a session's usage by provider and model. `calls` includes failed calls."""
         rows = cls._summed(cls.provider, cls.model).where(cls.session == session)
-        return cls._with_integers(rows.order_by(cls.provider, cls.model))
+        return cls._with_integers(rows.order_by(cls.provider, cls.model.asc(nulls="first")))
 
     @classmethod
     def by_month(cls, organization: Organization, since: datetime) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class ModelUsage(ListedModel):
         sessions = peewee.fn.COUNT(peewee.fn.DISTINCT(cls.session)).alias("sessions")
         query = cls._summed(month, cls.provider, cls.model).select_extend(sessions).join(Session)
         rows = query.where(Session.organization == organization, cls.started_at >= since)
-        usage = cls._with_integers(rows)
+        usage = cls._with_integers(rows.order_by(cls.provider, cls.model.asc(nulls="first")))
         for row in usage:
             cost = row["cost_nano_usd"]
             row["cost_usd"] = None if cost is None else cost / 10**9

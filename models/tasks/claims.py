@@ -152,6 +152,7 @@ def _store(run: TestRun, **columns: Any) -> None:
     if run.session_id:
         update_shown(run.session)
         if run.state != WAITING:
+            run.session.update_columns(updated_at=now)
             counts = {"passed": run.passed_count, "total": run.total_count}
             payload = run.session.ids | {"testRunId": run.id, "state": run.state} | counts
             FeedEvent.publish(run.organization_id, "test_run.finished", payload)

@@ -7,7 +7,9 @@ TEST_EVENT_DESCRIPTION = (
 
 EVENT_TYPES = {
     "assessment.created": "An assessment was created.",
+    "assessment.deleted": "An assessment was deleted.",
     "key.created": "A candidate key was generated.",
+    "key.revoked": "A candidate key was revoked.",
     "invite.sent": "An invitation was sent, or saved to a file if no email server is configured.",
     "invite.failed": "All attempts to send an invitation failed.",
     "session.started": "A candidate redeemed the key for the first time.",

@@ -44,6 +44,7 @@ def test_a_request_runs_once_and_its_response_is_replayed(reviewer, names, route
     assert "Idempotent-Replayed" not in first.headers
     assert replay.headers.get("Idempotent-Replayed") == "true", "Decorate the view with @idempotent."
     assert replay.mimetype == "application/json"
+    assert replay.headers.get("ETag") == first.headers.get("ETag")
     location = first.headers.get("Location")
     assert replay.headers.get("Location") == location
     has_path = f"GET {route.removeprefix('POST ')}/<" in RESOURCES

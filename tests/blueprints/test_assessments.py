@@ -256,3 +256,14 @@ def test_deleting_an_assessment_ends_its_candidates_access(
     for path in ("redeem", "consent", "complete"):
         response = anonymous.post(f"/v1/candidate/{path}", {"key": key.key, "sessionId": str(session.id)})
         assert error_of(response) == (404, "key_not_found")
+
+
+def test_the_reminder_must_be_due_after_the_invitation(reviewer, assessment):
+    new = {"title": "One more", "role": "Engineer", "taskBrief": "Fix it.", "reminderDaysBefore": 7}
+    assert error_paths(reviewer.post("/v1/assessments", new)) == [["reminderDaysBefore"]]
+    assert reviewer.post("/v1/assessments", new | {"expiresInDays": 8}).status_code == 201
+    path = f"/v1/assessments/{assessment.id}"
+    assert error_paths(reviewer.patch(path, {"reminderDaysBefore": 7})) == [["reminderDaysBefore"]]
+    assert reviewer.patch(path, {"reminderDaysBefore": 7, "expiresInDays": 8}).status_code == 200
+    assert error_paths(reviewer.patch(path, {"expiresInDays": 7})) == [["expiresInDays"]]
+    assert reviewer.get(f"{path}/task").json["task"]["reminderDaysBefore"] == 7

@@ -351,3 +351,23 @@ def test_candidates_can_work_without_a_subscription(anonymous, candidate, organi
     assert redeem(anonymous, key).status_code == 200
     assert candidate.post("/v1/hooks/ingest", envelope()).status_code == 201
     assert complete(anonymous, Session.get()).status_code == 200
+
+
+@pytest.mark.parametrize("status", ["completed", "expired"])
+def test_candidates_do_not_see_that_they_are_hired(reviewer, candidate, anonymous, session, status):
+    if status == "completed":
+        body_of(complete(anonymous, session))
+    else:
+        body_of(reviewer.post(f"/v1/sessions/{session.id}/close"))
+    path = f"/v1/candidates/{session.key_id}"
+    assert (
+        body_of(reviewer.put(f"{path}/decision", {"decision": "hired", "reason": "Best"}))["candidate"][
+            "status"
+        ]
+        == "hired"
+    )
+    own = body_of(candidate.get(f"/v1/sessions/{session.id}")), body_of(candidate.get("/v1/candidate/me"))
+    own += (body_of(candidate.get("/v1/candidate/workspace")),)
+    own += (body_of(anonymous.get(CONSENT, key=session.key.key)),)
+    assert [each.get("status") for each in own] == [status] * 4
+    assert '"hired"' not in candidate.get("/v1/candidate/me/export").text

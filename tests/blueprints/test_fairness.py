@@ -3,7 +3,7 @@
 import pytest
 from factories import make_assessment, make_key, make_keys
 from hostile.world import snapshot
-from response_checks import body_of, error_of
+from response_checks import body_of, error_of, error_paths
 
 from models import CandidateKey, invitations
 
@@ -92,3 +92,7 @@ def test_unknown_and_ambiguous_candidates_are_reported(reviewer, organization, a
 )
 def test_invalid_groups_are_rejected(reviewer, assessment, groups):
     assert error_of(compare(reviewer, assessment, groups)) == (400, "invalid_request")
+
+
+def test_an_invalid_group_is_named(reviewer, assessment):
+    assert error_paths(compare(reviewer, assessment, {"x": 1})) == [["groups", "x"]]

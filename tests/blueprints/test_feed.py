@@ -61,6 +61,21 @@ def test_pages_have_no_gaps_and_continue_with_later_events(reviewer, organizatio
     assert ids(get(reviewer, after=cursor)) == [str(later.id)]
 
 
+def test_a_full_last_page_has_no_more(reviewer, assessment_ids):
+    assert get(reviewer, limit=5)["hasMore"] is False
+    assert get(reviewer, limit=4)["hasMore"] is True
+
+
+def test_revocations_and_deletions_are_in_the_feed(reviewer, assessment, key):
+    body_of(reviewer.delete(f"/v1/assessments/{assessment.id}/keys/{key.id}"))
+    body_of(reviewer.delete(f"/v1/assessments/{assessment.id}"))
+    publish_new()
+    revoked, deleted = get(reviewer, types="key.revoked,assessment.deleted")["events"]
+    assert revoked["type"] == "key.revoked"
+    assert revoked["data"]["candidateId"] == str(key.id)
+    assert deleted["data"] == {"assessmentId": str(assessment.id)}
+
+
 def test_feed_can_start_after_the_latest_event(reviewer, organization, assessment_ids):
     start = get(reviewer, **{"from": "now"})
     assert start == {"events": [], "next": 5, "hasMore": False}

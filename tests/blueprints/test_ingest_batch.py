@@ -63,8 +63,12 @@ def test_rejected_event_does_not_affect_the_batch(candidate, session, text, even
 
 
 def test_error_names_the_field(candidate, session):
-    events = [envelope(**fields) for fields in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"})]
-    for field, result in zip(("kind", "v", "ts"), post(candidate, *events).json["results"], strict=True):
+    events = [
+        envelope(**fields) for fields in ({"kind": "a\0b"}, {"v": 0.5}, {"ts": "soon"}, {"sessionId": "x"})
+    ]
+    for field, result in zip(
+        ("kind", "v", "ts", "sessionId"), post(candidate, *events).json["results"], strict=True
+    ):
         assert result["error"].startswith(f"{field}: ")
 
 

@@ -81,7 +81,7 @@ def test_a_new_expiry_can_be_sent(clock, reviewer, key, worker, emails, path):
     worker.run_once()
     subjects = [message_from_string(email)["Subject"].strip() for email in emails()]
     assert len(subjects) == 2
-    assert sum(subject.startswith("More time: ") for subject in subjects) == 1
+    assert sum(subject.startswith("New expiry date: ") for subject in subjects) == 1
     CandidateKey.update(candidate_email=None, address=None).execute()
     before = reviewer.get(path_of(key)).json["candidate"]["expiresAt"]
     response = reviewer.post(path_of(key, "/extend"), {"days": 7, "sendEmail": True})

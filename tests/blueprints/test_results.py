@@ -298,6 +298,22 @@ def test_result_includes_session_data(app, reviewer, organization, clock):
     assert filtered == first
 
 
+def test_the_export_keeps_the_criteria_of_a_former_rubric(reviewer, organization):
+    levels = [{"value": value, "label": str(value)} for value in (1, 2)]
+    shared = {"weight": 1, "levels": levels}
+    former, current = (
+        make_rubric(organization, name=key, criteria=[shared | {"key": key, "title": key.title()}])
+        for key in ("former", "current")
+    )
+    assessment = make_assessment(organization, rubric_id=former.id)
+    path = f"/v1/sessions/{make_closed_session(assessment).id}/scores/former"
+    body_of(reviewer.put(path, {"value": 2}))
+    body_of(reviewer.patch(f"/v1/assessments/{assessment.id}", {"rubricId": str(current.id)}))
+    (row,) = read_csv(reviewer, assessment)
+    assert list(row)[len(CSV_COLUMNS) :] == ["Current", "Former"]
+    assert (row["Total"], row["Former"], row["Current"]) == ("2.0", "2.0", "not scored")
+
+
 def test_test_results_have_their_source_everywhere(reviewer, organization, assessment):
     session = make_closed_session(assessment, envelope("test_run", data={"passed": 3, "failed": 0}))
     assert result_of(reviewer, session)["testsPassedSource"] == "candidate"

@@ -231,6 +231,28 @@ def test_a_score_for_an_outdated_rubric_version_is_rejected(reviewer, scored, ru
     assert put(reviewer, scored, "quality", 3, rubricVersion=2)["rubricVersion"] == 2
 
 
+def test_a_score_for_another_rubric_with_the_same_version_is_rejected(reviewer, organization, scored, rubric):
+    seen = {"rubricId": str(rubric.id), "rubricVersion": 1}
+    other = make_rubric(organization, name="Other", criteria=[criterion("quality", values=(0, 10))])
+    body_of(reviewer.patch(f"/v1/assessments/{scored.assessment_id}", {"rubricId": str(other.id)}))
+    for path, body in (("quality", {"value": 3}), ("", {"scores": [{"criterion": "quality", "value": 3}]})):
+        response = reviewer.put(path_of(scored, path), body | seen)
+        assert error_of(response) == (409, "rubric_changed")
+    put(reviewer, scored, "quality", 10, rubricId=str(other.id), rubricVersion=1)
+
+
+def test_scores_stay_when_the_rubric_is_removed(reviewer, scored):
+    put(reviewer, scored, "quality", 5)
+    put(reviewer, scored, "tests", 3)
+    before = scorecard(reviewer, scored)
+    body_of(reviewer.patch(f"/v1/assessments/{scored.assessment_id}", {"rubricId": None}))
+    assert scorecard(reviewer, scored) == before | {"currentRubricVersion": None}
+    assert scorecard(reviewer, scored, version=1) == before | {"currentRubricVersion": None}
+    assert error_of(reviewer.get(path_of(scored), version=2)) == (404, "not_found")
+    (result,) = body_of(reviewer.get(f"/v1/assessments/{scored.assessment_id}/results"))["results"]
+    assert result["score"]["total"] == before["total"]
+
+
 def test_replacing_an_outdated_score_is_rejected(reviewer, bob, scored):
     first = put(reviewer, scored, "quality", 2)["id"]
     put(bob, scored, "quality", 4)

@@ -222,6 +222,8 @@ def trigger_every_event(organization, reviewer):
     make_key(assessment).request_erasure()
     delivery = Delivery.get(Delivery.subject_id == make_key(assessment).id)
     outcomes.fail(delivery, "550 alice@example.com is unknown")
+    make_key(assessment).revoke()
+    make_assessment(organization).soft_delete()
 
 
 def test_only_selected_types_are_sent_with_personal_data(worker, key_hook, receiver, assessment):

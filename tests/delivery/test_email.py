@@ -147,8 +147,8 @@ def test_a_reminder_has_its_own_subject_and_text():
 
 def test_an_extension_has_its_own_subject_and_text():
     message = received(is_extension=True)
-    assert message["Subject"].strip().startswith("More time: Northwind has invited you")
-    assert all("You have more time" in text for text in texts_of(message))
+    assert message["Subject"].strip().startswith("New expiry date: ")
+    assert all("has changed the expiry of your invitation" in text for text in texts_of(message))
 
 
 def test_a_candidate_without_a_name_is_greeted_without_it():

@@ -16,7 +16,7 @@ from blueprints import openapi
 from blueprints.operations import Paths
 from models import Organization, disclosure
 from schemas.base import camel
-from schemas.fields import Reference, Text
+from schemas.fields import Id, Reference, Text
 
 OTHER_FORMATS = ("/v1/proxy/", "/v1/otlp/")
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -187,6 +187,8 @@ def _body(operation: dict[str, Any], schema: Any) -> dict[str, Any] | None:
     example = _example("", content["application/json"]["schema"])
     # Set mutually exclusive fields to null, which is the same as omitting them (R6).
     omitted = {camel(name) for name in getattr(schema, "alternatives", ())}
+    # Ids that are no references are compared with the stored row's.
+    omitted |= {field.data_key for field in getattr(schema, "load_fields", {}).values() if type(field) is Id}
     return {
         name: None if name in omitted else _PLACEHOLDERS.get(name, value) for name, value in example.items()
     }

@@ -23,6 +23,7 @@ import models
 from models import AuditEntry, FeedEvent, Session, Submission, privacy, sessions
 from models.tasks import claims, queue
 from models.tasks.runs import hidden_tests
+from rules.timestamps import format_timestamp
 from web.sockets import stopping
 
 CLAIM = {"runner": "machine", "engine": "podman"}
@@ -110,6 +111,15 @@ def test_a_submission_is_tested_after_the_close(assessment, runner, task):
         ("claimJob", "runner", "Runner"),
         ("recordJobResult", "runner", "Runner"),
     ]
+
+
+def test_a_finished_run_updates_its_session(clock, reviewer, runner, job):
+    before = clock.fixed
+    clock.fixed += timedelta(minutes=5)
+    assert finish(runner, job).status_code == 200
+    for path in ("sessions", "candidates"):
+        (row,) = reviewer.get(f"/v1/{path}", updatedAfter=format_timestamp(before)).json[path]
+        assert row["updatedAt"] == format_timestamp(clock.fixed)
 
 
 def test_there_is_no_job_without_a_submission_or_ready_tests(assessment, runner, organization):
