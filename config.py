@@ -243,7 +243,7 @@ class Config:
     )
     ratelimit_ingest: str = _setting(
         "6000 per minute",
-        "Maximum events or batches per candidate. Clients do not resend rejected ones.",
+        "Maximum requests with events, hooks or telemetry per candidate. Clients do not resend rejected ones.",
         rate,
     )
     ratelimit_invalid_credentials: str = _setting(

@@ -70,7 +70,7 @@ def compose(invitation: Invitation, sender: str, now: datetime) -> EmailMessage:
     org_name, title = header_text(invitation.org_name), header_text(invitation.assessment_title)
     subject = f"{org_name} invites you to an assessment: {title}"
     if invitation.is_extension:
-        subject = f"More time: {org_name} has invited you to an assessment: {title}"
+        subject = f"New expiry date: {title} ({org_name})"
     if invitation.is_reminder:
         subject = f"Reminder: {org_name} has invited you to an assessment: {title}"
     name = invitation.candidate_name or ""

@@ -6,7 +6,7 @@ const STATUSES = {
   active: {
     heading: "Your session is still open",
     status: "Open",
-    message: (org) => `You have not submitted yet. ${org} sees your work when you submit or when the time is up.`,
+    message: (org) => `You have not submitted yet. ${org} can already see the recording of your session.`,
     when: (session) => ["Started", session.redeemedAt],
   },
   completed: {
@@ -16,9 +16,9 @@ const STATUSES = {
     when: (session) => ["Submitted", session.completedAt ?? session.closedAt],
   },
   expired: {
-    heading: "Thank you. The time is up.",
+    heading: "Thank you. Your session is closed.",
     status: "Closed",
-    message: (org) => `The session is closed. ${org} has everything that was received by then.`,
+    message: (org) => `${org} has everything that was received by then.`,
     when: (session) => ["Closed", session.closedAt ?? session.closesAt],
   },
 };
@@ -39,12 +39,12 @@ async function open() {
 function describeRetention(session) {
   if (session.retainedUntil) return `until ${formatTime(session.retainedUntil)}`;
   if (session.closedAt) return "without a fixed deletion date";
-  return "for as long as it keeps recordings of completed sessions";
+    return "for its retention period, which starts when your session closes";
 }
 
 function showSession(session) {
-  // `hired` is shown as submitted: the organization informs the candidate.
-  const { heading, status, message, when } = STATUSES[session.status] ?? STATUSES.completed;
+  
+  const { heading, status, message, when } = STATUSES[session.status];
   const [whenLabel, at] = when(session);
   fill({
     org: session.orgName,

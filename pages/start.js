@@ -6,7 +6,7 @@ import { offerOwnData } from "./own_data.js";
 import { closeWorkspace, openWorkspace } from "./workspace.js";
 
 const KEY_PATTERN = /^PST-[A-Z0-9]{4}-[A-Z0-9]{4}$/;
-const CLOSED_PARTS = { completed: "completed", hired: "completed", expired: "over" };
+const CLOSED_PARTS = { completed: "completed", expired: "over" };
 const COPIED_LABEL_MS = 2000;
 
 let key = "";

@@ -38,7 +38,7 @@ def test_open_and_expired_sessions_are_shown(open_visit, reviewer, session_id, k
     path = f"/replay/{session_id}?key={key}"
     assert open_visit(path, PHONE).heading() == "Your session is still open"
     assert reviewer.post(f"/v1/sessions/{session_id}/close").status == 200
-    assert open_visit(path).heading() == "Thank you. The time is up."
+    assert open_visit(path).heading() == "Thank you. Your session is closed."
 
 
 @pytest.mark.parametrize("path", ["{}?key=PST-AAAA-AAAA", "{}", "{}?key=", "nonsense?key={}"])
