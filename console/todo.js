@@ -151,9 +151,14 @@ function panel(list, { count, entries }, reload) {
   );
 }
 
+/** Link to the candidate on the board, or to all candidates if the name is hidden. */
+function boardLink({ assessmentId, candidateName: name, candidateEmail: email }) {
+  return `#/assessments/${assessmentId}?${new URLSearchParams({ view: "all", q: email ?? name ?? "" })}`;
+}
+
 function item(list, entry, reload) {
   const title = (list.title ?? entryName)(entry);
-  const href = list.href?.(entry) ?? `#/assessments/${entry.assessmentId}`;
+  const href = list.href?.(entry) ?? boardLink(entry);
   const subtitle = list.subtitle ? list.subtitle(entry) : entry.assessmentTitle;
   const [label, time] = list.time(entry);
   const detail = list.detail?.(entry);

@@ -188,7 +188,7 @@ class Board {
     this.table.setAttribute("aria-busy", "true");
     try {
       await this.showFirstPage(await firstPage);
-      if (this.next) await this.addPage();
+      if (this.next && !signal.aborted) await this.addPage();
     } catch (error) {
       if (!signal.aborted) throw error;
     }

@@ -66,22 +66,25 @@ function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt
 }
 
 const findings = ({ integrityFindings }) => (integrityFindings?.codes ?? []).map(findingText);
-const findingsCell = (row) => findings(row).length > 0 && describeFindings(row.integrityFindings);
+const isUnchecked = ({ sessionId, status, integrityFindings }) => sessionId && status !== "active" && !integrityFindings;
+const findingsCell = (row) => (findings(row).length || isUnchecked(row) ? describeFindings(row.integrityFindings) : dash());
 
 function scoreCell({ score }) {
-  if (score.hidden) return [dash(), note(t("board.scoreHidden"))];
+  if (score.hidden) return note(t("board.scoreHidden"));
   const scored = score.criteria.filter(({ mean }) => mean !== null);
   if (!scored.length) return dash();
   if (score.total === null) return [dash(), note(t("board.partiallyScored", { n: scored.length, all: score.criteria.length }))];
   return [h("strong", {}, totalText(score)), score.spread !== null && h("span", { class: "quiet cell-note narrow" }, spreadText(score.spread))];
 }
 
-function meanCell({ criteria }, key) {
+function meanCell({ criteria, hidden }, key) {
+  if (hidden) return note(t("board.scoreHidden"));
   const mean = criteria.find((criterion) => criterion.key === key)?.mean ?? null;
   return mean === null ? dash() : formatNumber(mean);
 }
 
-function reviewersCell({ score: { reviewers, spread, disagreement, independent } }) {
+function reviewersCell({ score: { hidden, reviewers, spread, disagreement, independent } }) {
+  if (hidden) return note(t("board.scoreHidden"));
   if (!reviewers) return dash();
   const apart = spread !== null && spreadText(spread);
   return [reviewers, disagreement ? [apart, t("board.discuss")].map((text) => h("strong", { class: "cell-note" }, text)) : note(apart), note(independent === false && t("board.notIndependent"))];

@@ -58,13 +58,14 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   const form = h("form", { class: "assessment-form", novalidate: true, oninput: update });
   onSubmit(form, { submit, message, save, onError });
   const problem = problemField(draft ? draft.issue : (assessment?.issue ?? template?.issue ?? null), prefill);
+  // Locked once a candidate has started.
+  const task = h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders, assessment?.repository));
   fill(
     form,
     !canWrite && readOnlyNotice(),
     canWrite && hasStarted && h("div", { class: "notice warn" }, h("p", {}, t("assessmentForm.hasStarted")), copyLink(assessment)),
     draft && h("div", { class: "notice" }, t("assessmentForm.draft"), " ", h("button", { type: "button", class: "link", onclick: startOver }, t("assessmentForm.startOver"))),
-    // Locked once a candidate has started.
-    h("fieldset", { disabled: hasStarted || !canWrite }, candidateFields(values, !assessment && problem.element, settings.modelProviders, assessment?.repository)),
+    canWrite && hasStarted ? h("details", { class: "panel" }, h("summary", {}, t("assessmentForm.locked")), task) : task,
     h("fieldset", { disabled: !canWrite }, teamFields(values, rubrics, { canWrite })),
     message,
     canWrite && h("div", { class: "actions form-end" }, submit, cancelLink(assessment), assessment && moreActions(assessment, { go })),

@@ -97,7 +97,7 @@ function groups(path) {
     fill(result, table("groups", shown, columns), texts.map((text) => text && h("p", {}, text)));
   };
   const content = field(t("compliance.lines"), lines, t("compliance.linesHint"));
-  return section("groups", saveForm({ name: "no-print", content, action: t("compliance.compare"), save }), result);
+  return section("groups", saveForm({ className: "no-print", content, action: t("compliance.compare"), save }), result);
 }
 
 /** Parse lines such as `applicant-4711, Group A`. */

@@ -61,13 +61,14 @@ const canUpdate = (person, { me }) => person.role !== "admin" || me.person?.role
 
 function actions(person, context) {
   if (!canUpdate(person, context)) return h("span", { class: "quiet" }, t("people.adminsOnly"));
+  const isSelf = person.id === context.me.person?.id;
   const button = (text, run) => h("button", { type: "button", class: "small", onclick: run, "aria-label": `${text}: ${person.name}` }, text);
   return h(
     "div",
     { class: "actions" },
     button(t("people.change"), () => update(person, context)),
-    button(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, context)),
-    button(t("common.delete"), () => remove(person, context)),
+    !isSelf && button(person.active ? t("people.deactivate") : t("people.activate"), () => setActive(person, context)),
+    !isSelf && button(t("common.delete"), () => remove(person, context)),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { diffView } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
-import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, rankText } from "../shared/metrics.js";
+import { cohortNotes, directionText, isUnrecorded, isUnreliable, METRICS, observationsText, rankText, valueText } from "../shared/metrics.js";
 import { numberOrDash } from "../shared/numbers.js";
 import { models, numericTable, phases } from "../session/report_usage.js";
 import { baseNotice, changedFiles, isAttributed, noDiffText } from "../session/report_changes.js";
@@ -18,9 +18,10 @@ const table = (caption, names, rows, numeric, kind = "") => numericTable(caption
 export function cohortSection({ session, cohort }) {
   if (!session.metrics) return h("p", {}, t("print.noMetrics"));
   const columns = ["metric", "value", "n", "lowerQuartile", "median", "upperQuartile"].map((name) => t(`print.columns.${name}`));
-  const rows = METRICS.map(({ name, label, definition, format }) => {
+  const rows = METRICS.map((metric) => {
+    const { name, label, definition, format } = metric;
     const summary = cohort?.summary[name];
-    const rank = summary && [observationsText(name, summary), rankText(name, cohort, summary)].filter(Boolean).join(", ");
+    const rank = summary && [observationsText(name, summary), !isUnrecorded(name, session) && rankText(name, cohort, summary)].filter(Boolean).join(", ");
     return [
       [
         h("strong", {}, label),
@@ -28,7 +29,7 @@ export function cohortSection({ session, cohort }) {
         summary && h("div", { class: "quiet" }, directionText(summary), ".", rank && ` ${t("print.rank", { rank })}`),
         summary && isUnreliable(name, summary) && h("div", { class: "quiet" }, t("metrics.few")),
       ],
-      format(summary?.value ?? session.metrics[name]),
+      valueText(metric, summary?.value ?? session.metrics[name], session),
       summary ? numberOrDash(summary.n) : "–",
       format(summary?.lowerQuartile),
       format(summary?.median),

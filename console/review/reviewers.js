@@ -71,8 +71,8 @@ function columns(button) {
 function differences({ criteria }) {
   const sorted = criteria.filter(({ difference }) => Math.round(difference * 100)).sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
   return sorted.map(({ title, difference, comparedCount: n }) => {
-    const share = percent(Math.abs(difference));
-    return h("div", {}, t(difference > 0 ? "reviewers.higher" : "reviewers.lower", { title, share }), " ", h("span", { class: "quiet" }, t("reviewers.compared", { n })));
+    const points = Math.round(Math.abs(difference) * 100);
+    return h("div", {}, t(difference > 0 ? "reviewers.higher" : "reviewers.lower", { title, n: points }), " ", h("span", { class: "quiet" }, t("reviewers.compared", { n })));
   });
 }
 
@@ -85,6 +85,7 @@ function assignedCell({ name, assigned }, button) {
       toast(t("reviewers.removed", { n: open.length, name }));
     });
   return [
+    !assigned.length && t("metrics.none"),
     assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.length - open.length }),
     due && h("div", { class: "quiet" }, t("todo.due", { time: formatDay(due) })),
     open.length > 0 && h("div", {}, button("link", t("reviewers.remove"), remove, name)),

@@ -28,7 +28,7 @@ function rubricForm(rubric, etag, { can, go }) {
   const { nodes, read } = rubricFields(rubric);
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, rubric ? t("rubrics.save", { n: rubric.version + 1 }) : t("rubric.create"));
-  const actions = h("div", { class: "actions form-end" }, submit, rubric && h("button", { type: "button", class: "secondary", onclick: archive }, t("common.archive")));
+  const actions = h("div", { class: "actions form-end" }, submit, rubric && h("button", { type: "button", class: "link danger", onclick: archive }, t("common.archive")));
   const hint = rubric && h("p", { class: "quiet" }, t("rubrics.hint", { n: rubric.version }));
   const form = h("form", { class: "rubric-form" }, hint, h("fieldset", { disabled: !can("write") }, nodes), message, can("write") && actions);
   onSubmit(form, { submit, message, save });

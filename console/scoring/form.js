@@ -5,7 +5,7 @@ import { ask, field, toast } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { eventLink } from "../shared/events.js";
 import { formatNumber } from "../shared/numbers.js";
-import { spreadText } from "../shared/scores.js";
+import { spreadText, weighted } from "../shared/scores.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { evidenceLabel } from "./evidence.js";
@@ -73,7 +73,7 @@ export function criterionForm(criterion, state) {
   const element = h(
     "section",
     { class: "panel scoring-criterion", "aria-labelledby": titleId },
-    h("h3", { id: titleId }, criterion.title),
+    h("h3", { id: titleId }, weighted(criterion.title, criterion.weight)),
     criterion.description && h("p", { class: "quiet" }, criterion.description),
     notice,
     levels(criterion, draft, state.canWrite, onChange),

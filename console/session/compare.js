@@ -5,7 +5,7 @@ import { field } from "../shared/dialogs.js";
 import { alignedDiffs } from "../shared/diff.js";
 import { h } from "../shared/dom.js";
 import { describeFindings, loadMark } from "../shared/findings.js";
-import { cohortNotes, directionText, METRICS } from "../shared/metrics.js";
+import { cohortNotes, directionText, METRICS, valueText } from "../shared/metrics.js";
 import { candidateName, workStatus } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { metricPlot } from "../shared/plots.js";
@@ -127,9 +127,12 @@ function metrics({ sides, cohort, results }) {
   ];
 }
 
-function metricRow({ name, label, format }, sides) {
-  const values = sides.map(({ session }) => session.metrics?.[name] ?? null);
-  return [label, ...values.map((value) => (value === null ? t("compare.unknown") : format(value)))];
+function metricRow(metric, sides) {
+  const text = ({ session }) => {
+    const value = session.metrics?.[metric.name] ?? null;
+    return value === null ? t("compare.unknown") : valueText(metric, value, session);
+  };
+  return [metric.label, ...sides.map(text)];
 }
 
 function metricCard(metric, summary, results, sides) {
@@ -199,6 +202,6 @@ function finalDiffs(sides) {
   const columns = sides.map((side) => ({ name: side.name, files: files(side), attributed: side.diff.noDiffReason === null && changes.isAttributed(side.diff.submission) }));
   return [
     h("div", { class: "compare-columns" }, sides.map((side) => h("div", {}, h("h3", {}, untrustedName(side.name)), note(side)))),
-    alignedDiffs(columns),
+    alignedDiffs(columns, { sharesTask: sides[0].session.assessmentId === sides[1].session.assessmentId }),
   ];
 }

@@ -10,8 +10,8 @@ import { untrusted } from "../shared/untrusted.js";
 /** Build the list of moments, which loads itself, with a link to the interview guide. */
 export function momentsList({ session, moments: load }) {
   const place = h("div");
-  const guide = h("a", { href: `#/sessions/${session.id}/guide` }, t("guide.title"));
-  renderAsync(place, load, ({ moments }) => [momentItems(session.id, moments), moments.length > 0 && guide]);
+  const guide = (n) => h("a", { href: `#/sessions/${session.id}/guide` }, t("moments.guide", { n }));
+  renderAsync(place, load, ({ moments }) => [momentItems(session.id, moments), moments.length > 0 && guide(moments.length)]);
   return place;
 }
 

@@ -52,6 +52,7 @@ function getVerdict(findings, counts, session) {
 
 function recorded({ events, recorded, notRecorded }, verdict) {
   if (!events) return null;
+  if (verdict === "broken" && !notRecorded) return null; // A complete list would read as an intact one.
   const isIntact = verdict === "none" && !notRecorded;
   return t(isIntact ? "report.integrity.recorded" : "report.integrity.partlyRecorded", { n: events, recorded });
 }

@@ -8,7 +8,7 @@ import { fill, h, pairs } from "../shared/dom.js";
 import { findingText, loadMark } from "../shared/findings.js";
 import { candidateName, isHidden, workStatus } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
-import { scoreText } from "../shared/scores.js";
+import { scoreText, weighted } from "../shared/scores.js";
 import { testResults } from "../shared/tests.js";
 import { t } from "../shared/texts.js";
 import { formatClock, formatDuration, formatDateTime, zoneName } from "../shared/time.js";
@@ -89,7 +89,7 @@ function scoresByCriterion(scorecard, { session }) {
   if (othersHidden) return h("a", { href: `#/sessions/${session.id}/score` }, total);
   if (!criteria?.some(({ mean }) => mean !== null)) return total;
   const isDependent = criteria.some(({ scores }) => scores.some(({ independent }) => independent === false));
-  const rows = criteria.map(({ title, mean, highest }) => [title, mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
+  const rows = criteria.map(({ title, mean, highest, weight }) => [weighted(title, weight), mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
   const label = ({ value }) => recommendation.levels.find((level) => level.value === value)?.label;
   if (recommendation?.scores.length) rows.push([t("scoring.recommendation"), recommendation.scores.map(label).join(", ")]);
   return [
@@ -114,10 +114,22 @@ function findingsSummary(response, report) {
 }
 
 function decision(report, can) {
-  const text = h("div", {}, decisionText(report.session));
-  const onDone = (current) => fill(text, decisionText(current));
-  const run = () => decide(report.session, { me: report.me, onDone }).catch(toastError);
-  return [text, can("write") && !report.session.erasedAt && h("button", { type: "button", class: "small", onclick: run }, t("decisions.actions.decide"))];
+  const { session, integrity, me } = report;
+  const text = h("div");
+  const warning = h("div", { class: "quiet" });
+  const button = can("write") && !session.erasedAt && h("button", { type: "button", class: "small", onclick: () => decide(session, { me, onDone: show }).catch(toastError) });
+  show(session);
+  return [text, warning, button];
+
+  function show(current) {
+    const isDecided = current.decision !== "undecided";
+    fill(text, decisionText(current));
+    fill(warning);
+    if (button) fill(button, t(isDecided ? "decisions.change" : "decisions.actions.decide"));
+    if (!isDecided || current.decisionFindingReason) return;
+    const warn = (response) => isLoud(summarize(response, session).verdict) && fill(warning, t("decisions.despiteNothing"));
+    integrity().then(warn).catch(() => {});
+  }
 }
 
 function notices(session) {

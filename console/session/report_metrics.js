@@ -4,7 +4,7 @@ import * as api from "../shared/api.js";
 import { h, pairs } from "../shared/dom.js";
 import { channelName } from "../shared/events.js";
 import { loadMark } from "../shared/findings.js";
-import { cohortNotes, directionText, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText } from "../shared/metrics.js";
+import { cohortNotes, directionText, isUnrecorded, isUnreliable, METRICS, observationsText, OTHER_METRICS, rankText, valueText } from "../shared/metrics.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
 import { metricPlot } from "../shared/plots.js";
@@ -70,20 +70,20 @@ function recordedText({ channel, prompts, commands, changes }, client) {
 }
 
 function metricCard(metric, cohort, results, session) {
-  const { name, label, definition, format } = metric;
+  const { name, label, definition } = metric;
   const summary = cohort.summary[name];
   const value = summary.value ?? session.metrics?.[name] ?? null;
   const plotted = results.filter(({ metrics }) => metrics[name] !== null);
   const notes = [
     t("report.metrics.n", { n: summary.n }),
     observationsText(name, summary),
-    rankText(name, cohort, summary),
+    !isUnrecorded(name, session) && rankText(name, cohort, summary),
   ].filter(Boolean);
   return h(
     "article",
     { class: "metric-card" },
     h("h3", {}, label),
-    h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : format(value)),
+    h("p", { class: "metric-value" }, value === null ? t("report.metrics.noValue") : valueText(metric, value, session)),
     h("p", { class: "quiet" }, definition),
     h("p", { class: "quiet" }, directionText(summary)),
     metricPlot(metric, summary, plotted, {

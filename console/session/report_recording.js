@@ -36,7 +36,7 @@ export function render(events, report) {
     showEvent(detail, event, report);
     if (scroll || innerWidth < 900) detail.scrollIntoView({ block: "nearest" });
   };
-  const lanes = swimlanes({ events, onPick: pick });
+  const lanes = swimlanes({ events, onPick: pick, recordsTyping: report.session.coverage?.metricsFrom === "client" });
   const list = eventList({ events, onPick: pick });
   const problem = h("div");
   report

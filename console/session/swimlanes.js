@@ -21,16 +21,19 @@ const GAP_PX = 12;
 const TICK_SPACING_PX = 110;
 const PAUSE_LABEL_PX = 116;
 
-/** Build the chart: `{element, select(id), addAnalytics(analytics)}`. `select` marks an event. */
-export function swimlanes({ events, onPick }) {
-  const chart = new Chart(events, onPick);
+/**
+ * Build the chart: `{element, select(id), addAnalytics(analytics)}`. `select` marks an event.
+ *
+ * recordsTyping -- true if the candidate's client recorded the session
+ */
+export function swimlanes({ events, onPick, recordsTyping }) {
+  const chart = new Chart(events, onPick, recordsTyping);
   return { element: chart.element, select: (id) => chart.select(id), addAnalytics: (analytics) => chart.addAnalytics(analytics) };
 }
 
 class Chart {
-  constructor(events, onPick) {
-    this.events = events;
-    this.onPick = onPick;
+  constructor(events, onPick, recordsTyping) {
+    Object.assign(this, { events, onPick, recordsTyping });
     this.axis = buildTimeAxis(events);
     this.clock = clockFormat(events[0].ts, events.at(-1).ts);
     for (const event of events) event.at = this.axis.at(event.time);
@@ -118,6 +121,12 @@ class Chart {
     if (!this.lanes.get("unknown").length) this.lanes.delete("unknown");
   }
 
+  #countText(name) {
+    const events = this.lanes.get(name);
+    const isUnrecorded = name === "candidate" && !events.length && !this.recordsTyping;
+    return isUnrecorded ? t("report.lanes.notRecorded") : formatNumber(events.filter(({ counts }) => counts).length);
+  }
+
   #height() {
     return PHASE_PX + this.lanes.size * LANE_PX + AXIS_PX;
   }
@@ -161,7 +170,7 @@ class Chart {
           "div",
           {},
           t(`report.lanes.${name}`),
-          h("span", { class: "quiet" }, ` ${formatNumber(this.lanes.get(name).filter(({ counts }) => counts).length)}`),
+          h("span", { class: "quiet" }, ` ${this.#countText(name)}`),
         ),
       ),
     );

@@ -90,10 +90,10 @@ export function onSubmit(form, { submit, message, save, onError = (error) => sho
 }
 
 /** Build a form with a submit button, which calls `save(form)`. Shows its errors like `onSubmit`. */
-export function saveForm({ content, action, save, name = null }) {
+export function saveForm({ content, action, save, className = null }) {
   const message = h("div", { class: "notice bad", role: "alert", tabindex: "-1", hidden: true });
   const submit = h("button", { type: "submit", class: "primary" }, action);
-  const form = h("form", { class: name }, content, message, h("div", { class: "actions" }, submit));
+  const form = h("form", { class: className }, content, message, h("div", { class: "actions" }, submit));
   onSubmit(form, { submit, message, save: () => save(form) });
   return form;
 }

@@ -44,14 +44,15 @@ export function diffView(files, { attributed = true, open = true, report = {} } 
  * Build several sessions' diffs next to each other, aligned by file. The diffs of a file open together.
  *
  * sides -- `[{name, files, attributed}]`
+ * sharesTask -- false leaves a side empty, instead of saying that it did not change the other's file
  */
-export function alignedDiffs(sides) {
+export function alignedDiffs(sides, { sharesTask }) {
   const byPath = sides.map(({ files }) => new Map(files.map((file) => [file.path, file])));
   const paths = [...new Set(byPath.flatMap((files) => [...files.keys()]))].sort();
   const cell = (path, { name, attributed }, n) => {
     const file = byPath[n].get(path);
-    const view = file ? fileView(file, { attributed, report: {} }, false) : h("p", { class: "quiet" }, untrusted(path), t("compare.unchanged"));
-    return h("div", { "data-name": name }, view);
+    if (file) return h("div", { "data-name": name }, fileView(file, { attributed, report: {} }, false));
+    return h("div", sharesTask ? { "data-name": name } : {}, sharesTask && h("p", { class: "quiet" }, untrusted(path), t("compare.unchanged")));
   };
   const openAll = ({ target, currentTarget }) => {
     for (const details of currentTarget.querySelectorAll(".diff")) details.open = target.open;

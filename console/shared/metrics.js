@@ -53,6 +53,12 @@ export function rankText(name, { small }, { n, below, equal, above }) {
   return t(equal ? "metrics.rankWithEqual" : "metrics.rank", values);
 }
 
+/** True if the API's 0 says nothing: only the candidate's client records what candidates type. */
+export const isUnrecorded = (name, { coverage }) => name === "manualEditRatio" && coverage?.metricsFrom === "channels";
+
+/** Describe a session's value of a metric. */
+export const valueText = ({ name, format }, value, session) => (isUnrecorded(name, session) ? t("metrics.notRecorded") : format(value));
+
 /** Describe the number of observations behind a session's value, or return null if it is unknown. */
 export function observationsText(name, { value, valueObservations: n }) {
   return value === null || (n ?? null) === null ? null : t(`metrics.observations.${name}`, { n });
