@@ -108,7 +108,8 @@ function values(form) {
 }
 
 const TYPES = [
-  "assessment.created", "key.created", "invite.sent", "invite.failed", "session.started", "session.completed", "session.expired",
+  "assessment.created", "assessment.deleted", "key.created", "key.revoked", "invite.sent", "invite.failed",
+  "session.started", "session.completed", "session.expired",
   "test_run.finished", "candidate.decided", "candidate.hired", "score.updated", "score.withdrawn",
   "candidate.erasure_requested", "candidate.erased", "order.created", "order.attention", "order.reported", "ledger.checkpoint",
 ];

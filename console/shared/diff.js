@@ -41,25 +41,25 @@ export function diffView(files, { attributed = true, open = true, report = {} } 
 }
 
 /**
- * Build several sessions' diffs next to each other, aligned by file. The diffs of a file open together.
+ * Build several sessions' diffs next to each other.
  *
  * sides -- `[{name, files, attributed}]`
- * sharesTask -- false leaves a side empty, instead of saying that it did not change the other's file
+ * sharesTask -- true aligns them by file, and opens the diffs of a file together
  */
 export function alignedDiffs(sides, { sharesTask }) {
-  const byPath = sides.map(({ files }) => new Map(files.map((file) => [file.path, file])));
-  const paths = [...new Set(byPath.flatMap((files) => [...files.keys()]))].sort();
-  const cell = (path, { name, attributed }, n) => {
-    const file = byPath[n].get(path);
+  const most = Math.max(...sides.map(({ files }) => files.length));
+  const sideBySide = Array.from({ length: most }, (item, n) => ({ files: sides.map(({ files }) => files[n]) }));
+  const rows = sharesTask ? byFile(sides) : sideBySide;
+  const cell = (file, path, { name, attributed }) => {
     if (file) return h("div", { "data-name": name }, fileView(file, { attributed, report: {} }, false));
-    return h("div", sharesTask ? { "data-name": name } : {}, sharesTask && h("p", { class: "quiet" }, untrusted(path), t("compare.unchanged")));
+    return path ? h("div", { "data-name": name }, h("p", { class: "quiet" }, untrusted(path), t("compare.unchanged"))) : h("div", {});
   };
   const openAll = ({ target, currentTarget }) => {
     for (const details of currentTarget.querySelectorAll(".diff")) details.open = target.open;
   };
-  const line = (path) => {
-    const element = h("div", { class: "compare-columns" }, sides.map((side, n) => cell(path, side, n)));
-    element.addEventListener("toggle", openAll, true); // `toggle` does not bubble
+  const line = ({ path, files }) => {
+    const element = h("div", { class: "compare-columns" }, sides.map((side, n) => cell(files[n], path, side)));
+    if (sharesTask) element.addEventListener("toggle", openAll, true); // `toggle` does not bubble
     return element;
   };
   const list = h("div", { class: "diffs" }, sides.some(({ attributed }) => attributed) && legend());
@@ -68,7 +68,14 @@ export function alignedDiffs(sides, { sharesTask }) {
     list.append(...lines);
     return lines[0]?.querySelector("summary");
   };
-  return h("div", {}, list, showInSteps(paths, [FILES_PER_STEP, FILES_PER_STEP], "report.diff.moreFiles", showFiles));
+  return h("div", {}, list, showInSteps(rows, [FILES_PER_STEP, FILES_PER_STEP], "report.diff.moreFiles", showFiles));
+}
+
+/** Return `{path, files}` for each file that any side changed; `files` is by side, undefined for an unchanged one. */
+function byFile(sides) {
+  const byPath = sides.map(({ files }) => new Map(files.map((file) => [file.path, file])));
+  const paths = [...new Set(byPath.flatMap((files) => [...files.keys()]))].sort();
+  return paths.map((path) => ({ path, files: byPath.map((files) => files.get(path)) }));
 }
 
 /**

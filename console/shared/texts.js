@@ -408,7 +408,7 @@ const texts = {
     totalWithVersion: "{total} (rubric version {version}, current version {current})",
     agree: "agree",
     apart: "{n} apart",
-    weighted: "{title} × {weight}",
+    weighted: "{title}\u00a0×\u00a0{weight}",
   },
   metrics: {
     none: "–",

@@ -162,7 +162,8 @@ def test_fields_that_candidates_have_seen_are_disabled(site, open_console, team,
     Candidate(site, invite(team, assessment, "alice@example.com")["keys"][0])
     visit = open_console(team, f"/assessments/{assessment['id']}/edit")
     page = visit.page
-    visit.shows("A candidate has started.")
+    visit.shows("A candidate has started, so")
+    page.get_by_text("Locked fields").click()
     assert page.get_by_label("Title", exact=True).is_disabled()
     page.get_by_label("Invitation valid for (days)").fill("14")
     page.get_by_role("button", name="Save").click()

@@ -37,7 +37,7 @@ def test_scored_sessions_can_be_compared_and_swapped(site, team, assessment, rub
     assert rows(visit)["Team score"] == ["1 of 3", "3 of 3"]
     visit.page.get_by_role("button", name="Swap").click()
     visit.page.wait_for_url(f"**/compare/{second}/{first}")
-    visit.page.get_by_label("Compare with").select_option(third)
+    visit.settle().page.get_by_label("Compare with").select_option(third)
     visit.page.get_by_role("button", name="Show", exact=True).click()
     visit.page.wait_for_url(f"**/compare/{second}/{third}")
     assert visit.shows("Final changes")

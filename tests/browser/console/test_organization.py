@@ -114,7 +114,7 @@ def test_a_failing_webhook_shows_the_reason_and_can_redeliver(open_console, site
     site.execute(failing, site.stored_time(seconds_ago=7200), site.stored_id(hook))
     with site.worker():
         visit = open_console(team, "/organization/webhooks")
-        assert visit.shows("Failing since 2 hours ago.")
+        assert visit.shows("First failure 2 hours ago.")
         press(visit, "Send a test: Tracking")
         assert visit.shows("The test failed. The receiver responded with 404.")
     state = visit.page.get_by_label("State")

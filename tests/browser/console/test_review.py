@@ -48,7 +48,7 @@ def test_sessions_are_assigned_and_counted_in_the_navigation(open_console, team,
     visit.go(f"/assessments/{assessment['id']}/reviewers").settle()
     row = visit.page.get_by_role("row").filter(has_text="Bob")
     assert "1 of 3 scored" in row.inner_text()
-    assert "Quality: 50 % lower (1 session)" in row.inner_text()
+    assert "Quality: 50 points lower (1 session)" in row.inner_text()
     check(visit)
     row.get_by_role("button", name="Remove open assignments: Bob").click()
     assert visit.shows("2 assignments of Bob were removed.")
