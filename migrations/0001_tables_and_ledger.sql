@@ -390,7 +390,7 @@ CREATE TABLE candidate_keys (
     candidate_name TEXT,
     address TEXT,
     search_text TEXT NOT NULL,
-    sort_name TEXT,
+    sort_name {ordered},
     external_id TEXT,
     metadata {json},
     extra_minutes INTEGER,

@@ -27,6 +27,7 @@ TYPES = {
     "boolean": ("BOOLEAN", "INTEGER CHECK ({0} IN (0, 1))"),
     "bytes": ("BYTEA", "BLOB"),
     "json": ("JSONB", "TEXT CHECK (json_valid({0}))"),
+    "ordered": ('TEXT COLLATE "C"', "TEXT"),  # by code points on both
     "serial": ("BIGSERIAL", "INTEGER"),
     "timestamp": ("TIMESTAMPTZ", "TEXT CHECK ({0} GLOB '????-??-??T??:??:??.???Z')"),
     "uuid": ("UUID", "TEXT CHECK (length({0}) = 32)"),

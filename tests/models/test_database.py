@@ -70,6 +70,15 @@ def test_prepared_statement_works_again_after_a_migration_changed_a_type(app_on_
         db.execute_sql("DROP TABLE numbers")
 
 
+def test_names_are_sorted_alike_in_every_locale(app_on_database):
+    if not is_postgres():
+        pytest.skip("SQLite always compares code points.")
+    column = "table_name = 'candidate_keys' AND column_name = 'sort_name'"
+    query = f"SELECT collation_name FROM information_schema.columns WHERE {column}"
+    with db.connection_context():
+        assert db.execute_sql(query).fetchall() == [("C",)]
+
+
 def test_threads_write_one_at_a_time_on_sqlite(app_on_database):
     if is_postgres():
         pytest.skip("PostgreSQL locks rows.")
