@@ -80,6 +80,8 @@ async function start(event) {
   const headers = { "Content-Type": "application/json" };
   const { status } = await fetchJson("/v1/candidate/redeem", { method: "POST", headers, body: JSON.stringify({ key }) });
   button.disabled = false;
+  // The key has expired or was revoked since.
+  if (status === 404 || status === 410) return void (await open());
   showPart("start-failed", status !== 200 && status !== 409);
   if (status !== 200 && status !== 409) return;
   await open();
@@ -136,6 +138,7 @@ function formatMinutes(minutes) {
 function formatFromNow(timestamp) {
   const hours = (new Date(timestamp) - Date.now()) / 3600000;
   const format = new Intl.RelativeTimeFormat("en-GB");
+  if (Math.abs(hours) < 1) return format.format(Math.trunc(hours * 60), "minute");
   return Math.abs(hours) < 48 ? format.format(Math.trunc(hours), "hour") : format.format(Math.trunc(hours / 24), "day");
 }
 

@@ -132,7 +132,7 @@ class Board {
       x: () => focusedRow(this.table)?.querySelector(".select input")?.click(),
       "/": () => this.filterForm.elements.q.focus(),
       "?": () => this.showKeys(),
-      e: () => row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() }),
+      e: ({ repeat }) => !repeat && row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() }),
     };
     onKeys(actions, this.signal);
   }
@@ -188,16 +188,26 @@ class Board {
     this.table.setAttribute("aria-busy", "true");
     try {
       await this.showFirstPage(await firstPage);
-      if (this.next && !signal.aborted) await this.addPage();
+      if (this.next && !signal.aborted) {
+        this.moreButton.hidden = true;
+        await this.addPage();
+      }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
     if (signal.aborted) return;
     this.table.removeAttribute("aria-busy");
     this.below.hidden = false;
-    for (const [id, rows] of Map.groupBy(this.rows.filter(({ sessionId }) => sessionId), ({ assessmentId }) => assessmentId)) {
-      storeBoardOrder(id, rows.map(({ sessionId }) => sessionId));
-    }
+    this.dropSelected();
+  }
+
+  /** Deselect candidates who have left the view. */
+  dropSelected() {
+    if (this.next || isFiltered(this)) return; // They can be in another row.
+    const shown = new Set(this.rows.map(({ candidateId }) => candidateId));
+    const gone = [...this.selected].filter((id) => !shown.has(id));
+    for (const id of gone) this.selected.delete(id);
+    if (gone.length) this.showSelection();
   }
 
   async showFirstPage({ results, next }) {
@@ -225,6 +235,9 @@ class Board {
     await addRows(this.table, results.slice(shown));
     if (signal.aborted) return;
     this.moreButton.hidden = this.next === null;
+    for (const [id, rows] of Map.groupBy(this.rows.filter(({ sessionId }) => sessionId), ({ assessmentId }) => assessmentId)) {
+      storeBoardOrder(id, rows.map(({ sessionId }) => sessionId));
+    }
     const scored = this.rows.filter(({ score }) => score.total !== null);
     this.scoreNote.hidden = !this.assessment || new Set(scored.map(({ score }) => score.highestTotal)).size < 2;
   }

@@ -61,7 +61,7 @@ function statusNote({ status, erasureRequestedAt, invite, expiresAt, completedAt
   if (erasureRequestedAt) return t("board.erasureRequested");
   if (completedAt) return formatDay(completedAt);
   if (status !== "pending") return null;
-  if (["failed", "queued"].includes(invite?.state)) return t(`board.invite.${invite.state}`);
+  if (["failed", "queued", "canceled", "suppressed"].includes(invite?.state)) return t(`board.invite.${invite.state}`);
   return t("board.expires", { when: formatRelative(expiresAt) });
 }
 

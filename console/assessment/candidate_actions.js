@@ -64,7 +64,9 @@ export function actionsMenu(candidate, assessment, { can, onChange = () => {} })
   async function items() {
     try {
       const current = (await api.get(`/v1/candidates/${id}`)).candidate;
-      const context = { candidate: current, assessment, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), onDone, onChange };
+      // A board of all assessments knows only a part of each.
+      const full = "timeLimitMinutes" in assessment ? assessment : (await api.get(`/v1/assessments/${current.assessmentId}`)).assessment;
+      const context = { candidate: current, assessment: full, can, path: `/v1/candidates/${id}`, name: candidateName(current, assessment), onDone, onChange };
       const available = ACTIONS.filter(([, isAvailable]) => isAvailable(context));
       return available.length ? available.map(([name, , run]) => item(name, () => run(context))) : note(t("actions.nothing"));
     } catch (error) {

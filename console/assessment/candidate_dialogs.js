@@ -102,12 +102,15 @@ export async function erase({ path, name, candidate, onDone }) {
     action: t("actions.erase.confirm"),
     danger: true,
     save: () => {
-      if (input.value.trim().toLowerCase() === name.toLowerCase()) return api.remove(`${path}/data`);
+      if (comparable(input.value) === comparable(name)) return api.remove(`${path}/data`);
       throw new api.ApiError(400, { error: t("actions.erase.mismatch"), details: [{ path: ["typed"], message: t("actions.erase.mustMatch", { name }) }] });
     },
   });
   if (isErased) onDone(t("actions.erase.done"));
 }
+
+/** Return a name as people type it: a browser shows repeated and special spaces as one. */
+const comparable = (name) => name.normalize("NFKC").replace(/\s+/g, " ").trim().toLowerCase();
 
 /** Show the candidate's emails, newest first. Failed emails can be retried. */
 export async function showMessages({ path, name, can, onDone }) {

@@ -5,6 +5,7 @@ import { field } from "../shared/dialogs.js";
 import { fill, h, newId } from "../shared/dom.js";
 import { createRubric } from "./rubric_form.js";
 import { t } from "../shared/texts.js";
+import { isEqual } from "../shared/values.js";
 
 const AGENTS = ["claude", "codex"];
 const PROVIDERS = { claude: "anthropic", codex: "openai" };
@@ -52,19 +53,14 @@ export function teamFields(values, rubrics, { canWrite }) {
   ];
 }
 
-/** True if two field values are equal. Null and undefined are equal. */
-export function isEqual(value, other) {
-  return JSON.stringify(value ?? null) === JSON.stringify(other ?? null);
-}
-
-/** Read the form's values by API field name. Empty fields are null. */
-export function readValues(form) {
+/** Read the form's values by API field name. Empty fields are null. Keeps `original.allowedTools` if the boxes equal it. */
+export function readValues(form, original = {}) {
   const value = (name) => form.elements.namedItem(name).value;
   const texts = TEXT_FIELDS.map((name) => [name, value(name).trim() ? value(name) : null]);
   const numbers = NUMBER_FIELDS.map((name) => [name, value(name) === "" ? null : Number(value(name))]);
   return {
     ...Object.fromEntries([...texts, ...numbers]),
-    allowedTools: readTools(form),
+    allowedTools: readTools(form, original.allowedTools),
     brief: readBrief(form),
     rubricId: value("rubricId") || null,
     blind: form.elements.namedItem("blind").checked,
@@ -72,9 +68,10 @@ export function readValues(form) {
   };
 }
 
-/** Read the allowed tools. The default, both agents, is null. */
-function readTools(form) {
+/** Read the allowed tools. The default, both agents, is null, which also allows tools without a box. */
+function readTools(form, original) {
   const checked = [...AGENTS, ...HOSTED].filter((name) => form.elements.namedItem(`tool-${name}`).checked);
+  if (original && isEqual(checked.toSorted(), original.toSorted())) return original;
   return isEqual(checked, AGENTS) ? null : checked;
 }
 

@@ -1,7 +1,7 @@
 // Create or edit an assessment, with a preview of the candidate's view.
 
 import * as api from "../shared/api.js";
-import { EDITABLE_AFTER_START, candidateFields, isEqual, mapErrorPaths, readValues, teamFields } from "./fields.js";
+import { EDITABLE_AFTER_START, candidateFields, mapErrorPaths, readValues, teamFields } from "./fields.js";
 import { candidatePreview } from "./preview.js";
 import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
@@ -9,6 +9,7 @@ import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { problemField } from "./problem_library.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
+import { changedValues } from "../shared/values.js";
 
 const DEFAULTS = { expiresInDays: 7, blind: false, showTestCounts: false };
 const PREFILLED_FIELDS = ["title", "taskBrief", "repoUrl", "repoCommit", "setupInstructions"];
@@ -112,15 +113,18 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
 }
 
 async function createAssessment(form, issue, template) {
-  const values = Object.fromEntries(Object.entries(readValues(form)).filter(([, value]) => value !== null));
+  const values = Object.fromEntries(Object.entries(readValues(form, template)).filter(([, value]) => value !== null));
   const body = { ...values, ...(issue && { issueId: issue.id }), ...(template && { templateId: template.id }) };
   return (await api.post("/v1/assessments", body)).assessment;
 }
 
 /** Send only changed fields, without fields that are locked after a candidate starts. */
 async function updateAssessment(form, assessment, { etag, hasStarted }) {
-  const values = Object.entries(readValues(form)).filter(([name]) => !hasStarted || EDITABLE_AFTER_START.includes(name));
-  const body = Object.fromEntries(values.filter(([name, value]) => !isEqual(value, assessment[name])));
+  const values = readValues(form, assessment);
+  const changes = Object.entries(changedValues(values, assessment));
+  const body = Object.fromEntries(changes.filter(([name]) => !hasStarted || EDITABLE_AFTER_START.includes(name)));
+  // A new repository clears what the request omits.
+  if ("repoUrl" in body) Object.assign(body, { repoCommit: values.repoCommit, setupInstructions: values.setupInstructions });
   if (!Object.keys(body).length) return assessment;
   return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;
 }

@@ -61,7 +61,7 @@ export function rubricFields(rubric = null) {
   }
 
   function readCriteria() {
-    const usedKeys = new Set([...criteria.children].map((element) => existing.get(element).key));
+    const usedKeys = new Set(["recommendation", ...[...criteria.children].map((element) => existing.get(element).key)]);
     return [...criteria.children].map((element) => {
       const value = (key) => element.querySelector(`[data-field=${key}]`).value.trim();
       return {

@@ -76,6 +76,7 @@ function table(caption, rows, names, name) {
     if (column === "actorKind") return t(`audit.kinds.${value}`);
     if (column === "rate" || column.endsWith("Share")) return formatShare(value);
     if (column === "action") return actionText(value);
+    if (column === "impactRatio") return value.toFixed(3);
     if (column === "pValue") return value < 0.001 ? "< 0.001" : value.toFixed(3);
     return typeof value === "number" ? formatNumber(value) : String(value);
   };

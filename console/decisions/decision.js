@@ -7,6 +7,7 @@ import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { findingText } from "../shared/findings.js";
 import { candidateName } from "../shared/names.js";
 import { formatNumber } from "../shared/numbers.js";
+import { describeError } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDateTime } from "../shared/time.js";
 import { plain } from "../shared/untrusted.js";
@@ -50,12 +51,14 @@ export async function decideAll(rows, { me, onDone }) {
   if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
 
   async function save(form) {
+    const loaded = await Promise.allSettled(entries.map(({ warnings }) => warnings));
+    for (const [n, { status }] of loaded.entries()) if (status === "rejected") entries[n].update(value.value);
     await Promise.all(entries.map(({ warnings }) => warnings));
     if (!form.reportValidity()) throw new api.ApiError(400, { error: t("decisions.missingReason") });
     const waiting = entries.filter(({ isDone }) => !isDone);
     for (const entry of waiting) await put(entry, value.value);
-    const changed = waiting.filter(({ isDone }) => !isDone);
-    if (changed.length) throw new api.ApiError(412, { error: changed.map(changedText).join(" ") });
+    const left = waiting.filter(({ isDone }) => !isDone);
+    if (left.length) throw new api.ApiError(400, { error: left.map((entry) => (entry.isChanged ? changedText(entry) : `${entry.name}: ${entry.problem}`)).join(" ") });
   }
 }
 
@@ -70,6 +73,11 @@ async function put(entry, decision) {
   try {
     await send();
   } catch (error) {
+    // These concern a single candidate.
+    if ([404, 409].includes(error.status)) {
+      entry.problem = describeError(error)[1];
+      return;
+    }
     if (error.code !== "precondition_failed") throw error;
     Object.assign(entry, await loadCandidate(id));
     entry.isChanged = entry.candidate.decidedAt !== decidedAt;

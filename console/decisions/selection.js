@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { readCells } from "../shared/csv.js";
-import { ask, field, toast } from "../shared/dialogs.js";
+import { ask, field, runAction, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { candidateName } from "../shared/names.js";
 import { describeError } from "../shared/states.js";
@@ -68,7 +68,7 @@ export function selectionBar({ can, me, onDone }) {
   const count = h("p", { role: "status" });
   const button = (name, run, max = Infinity) => {
     const start = () => (rows.length > max ? toast(t("decisions.tooMany", { max })) : run());
-    return h("button", { type: "button", class: "secondary", onclick: start }, t(`decisions.actions.${name}`));
+    return h("button", { type: "button", class: "secondary", onclick: ({ currentTarget }) => runAction(currentTarget, start) }, t(`decisions.actions.${name}`));
   };
   const changes = [
     button("decide", () => decideAll(rows, { me, onDone }), MAX_DECISIONS),
@@ -106,7 +106,11 @@ export async function act(name, rows, { onDone }) {
   const done = accepted.filter(({ isDone }) => isDone);
   if (!done.length) return;
   // A reopened invitation cannot be expired again.
-  const canUndo = action.undo && (name !== "extend" || done.every(({ candidate }) => candidate.status === "pending"));
+  const isReopened = name === "extend" && done.some(({ candidate }) => candidate.status !== "pending");
+  // These emails replace one that is still queued, which Undo cannot restore.
+  const replaces = name === "resend" || (name === "extend" && form.sendEmail);
+  const hasReplaced = replaces && done.some(({ candidate }) => candidate.invite?.state === "queued");
+  const canUndo = action.undo && !isReopened && !hasReplaced;
   toast(t(`decisions.${name}.done`, values(done)), canUndo && { undo: () => undo(done) });
   onDone();
 
@@ -147,7 +151,7 @@ export async function act(name, rows, { onDone }) {
         failed.push(`${entry.name}: ${error.status === 412 ? t("decisions.changedMeanwhile") : describeError(error)[1]}`);
       }
     }
-    if (failed.length) throw new api.ApiError(409, { error: t("decisions.leftOut", { n: failed.length, names: failed.join(" ") }) });
+    if (failed.length) throw new api.ApiError(400, { error: t("decisions.leftOut", { n: failed.length, names: failed.join(" ") }) });
   }
 
   async function undo(done) {

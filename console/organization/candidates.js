@@ -6,6 +6,7 @@ import { field, onSubmit, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { adminOnlyNotice, conflictNotice } from "./organization.js";
 import { t } from "../shared/texts.js";
+import { changedValues } from "../shared/values.js";
 
 const LISTS = ["captures", "doesNotCapture", "evaluated", "dataUse"];
 
@@ -31,7 +32,7 @@ export function render({ settings, disclosure }, context) {
   const update = () => fill(preview, renderPreview(disclosure, settings, readAdditions(inputs), name.value || context.me.orgName));
   const save = async () => {
     const body = { displayName: name.value || null, replyTo: replyTo.value || null, disclosureAdditions: readAdditions(inputs) };
-    await api.patch("/v1/org/settings", body);
+    await api.patch("/v1/org/settings", changedValues(body, settings));
     toast(t("common.saved"));
     await context.refresh();
   };

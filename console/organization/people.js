@@ -8,6 +8,7 @@ import { emptyState } from "../shared/states.js";
 import { dataTable } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 import { formatDay } from "../shared/time.js";
+import { changedValues } from "../shared/values.js";
 
 const ROLES = ["reviewer", "observer", "admin"];
 
@@ -96,7 +97,7 @@ async function add(context) {
 }
 
 async function update(person, context) {
-  const save = (form) => api.patch(`/v1/org/people/${person.id}`, values(form));
+  const save = (form) => api.patch(`/v1/org/people/${person.id}`, changedValues(values(form), person));
   const title = t("people.changeTitle", { name: person.name });
   if (await ask({ title, content: personFields(person, context), save })) await context.refresh();
 }

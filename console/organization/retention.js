@@ -26,6 +26,7 @@ export function render(settings, context) {
   const update = () => {
     daysField.hidden = !isLimited();
     days.required = isLimited();
+    days.disabled = !isLimited(); // An invalid hidden number would block the form.
   };
   form.addEventListener("input", update);
   form.addEventListener("submit", async (event) => {

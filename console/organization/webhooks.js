@@ -8,6 +8,7 @@ import { showSecret } from "../shared/secrets.js";
 import { emptyState } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDay, formatRelative } from "../shared/time.js";
+import { changedValues } from "../shared/values.js";
 import { deliveries } from "./webhook_deliveries.js";
 
 const MAX_TEST_POLLS = 15;
@@ -129,7 +130,7 @@ async function create(context) {
 }
 
 async function update(webhook, context) {
-  const save = (form) => api.patch(`/v1/webhooks/${webhook.id}`, values(form));
+  const save = (form) => api.patch(`/v1/webhooks/${webhook.id}`, changedValues(values(form), webhook));
   if (await ask({ title: t("webhooks.changeTitle"), content: fields(webhook, describeTypes(webhook.types)), save })) await context.refresh();
 }
 

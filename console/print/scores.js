@@ -14,8 +14,8 @@ const PLACE = /^(diff|test):/;
 const MAX_EVENTS = 200;
 
 /** Load the events that scores cite as evidence, as a Map by id. The value is null if the event no longer exists. */
-export async function loadEvidence(sessionId, { criteria }, signal) {
-  const ids = [...new Set(criteria.flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].filter((id) => !PLACE.test(id)).slice(0, MAX_EVENTS);
+export async function loadEvidence(sessionId, { criteria, recommendation }, signal) {
+  const ids = [...new Set([...criteria, ...(recommendation ? [recommendation] : [])].flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].filter((id) => !PLACE.test(id)).slice(0, MAX_EVENTS);
   const events = new Map();
   const loadRemaining = async () => {
     for (let id = ids.shift(); id !== undefined; id = ids.shift()) events.set(id, await loadEvent(sessionId, id, { signal }));
@@ -70,6 +70,7 @@ function earlierText({ value, createdAt, withdrawnAt }) {
 
 function eventView(id, event) {
   if (PLACE.test(id)) return h("code", {}, untrusted(id.replace(PLACE, "")));
+  if (event === undefined) return h("code", {}, id); // beyond MAX_EVENTS
   if (!event) return [t("print.missingEvent"), " ", h("code", {}, id)];
   return [
     h("span", { class: "quiet" }, `${formatClock(event.ts, { seconds: true })} · ${kindName(event.kind)} · `),

@@ -2,8 +2,8 @@
 
 import * as api from "../shared/api.js";
 import { rubricFields } from "../assessment/rubric_form.js";
-import { confirm, onSubmit, toast } from "../shared/dialogs.js";
-import { h } from "../shared/dom.js";
+import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
+import { fill, h } from "../shared/dom.js";
 import { renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
@@ -31,8 +31,21 @@ function rubricForm(rubric, etag, { can, go }) {
   const actions = h("div", { class: "actions form-end" }, submit, rubric && h("button", { type: "button", class: "link danger", onclick: archive }, t("common.archive")));
   const hint = rubric && h("p", { class: "quiet" }, t("rubrics.hint", { n: rubric.version }));
   const form = h("form", { class: "rubric-form" }, hint, h("fieldset", { disabled: !can("write") }, nodes), message, can("write") && actions);
-  onSubmit(form, { submit, message, save });
+  onSubmit(form, { submit, message, save, onError });
   return form;
+
+  function onError(error) {
+    if (error.status !== 412) return showErrors(form, message, error);
+    const reload = () => dispatchEvent(new HashChangeEvent("hashchange"));
+    fill(
+      message,
+      h("strong", {}, t("rubrics.conflictTitle")),
+      h("p", {}, t("assessmentForm.conflict")),
+      h("button", { type: "button", class: "secondary", onclick: reload }, t("assessmentForm.reload")),
+    );
+    message.hidden = false;
+    return message.focus();
+  }
 
   async function save() {
     const headers = { "If-Match": etag };

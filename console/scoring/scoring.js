@@ -143,6 +143,7 @@ export function render(scorecard, report) {
   onSubmit(form, { submit, message, save: () => (opensNext ? saveAndOpenNext() : save()) });
   report.addEvidence = (reference) => state.selected.addEvidence(reference);
   report.focusScorecard = () => state.selected.focus();
+  report.reloadScores = async () => state.scorecard.othersHidden && update(await load(report));
   // A failure is shown by the tabs.
   report.events().then((events) => {
     state.events = new Map(events.map((event) => [event.id, event]));

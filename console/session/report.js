@@ -75,7 +75,7 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   const tabs = tabBar(report, query);
   report.openTab = tabs.open;
   const card = scorecard(report, tabs);
-  const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element, notesPanel({ sessionId: session.id, me, can, signal })));
+  const columns = h("div", { class: "report-columns" }, tabs.element, h("div", { class: "report-side" }, card.element, notesPanel({ sessionId: session.id, me, can, canAdd: canScore, signal })));
   // The report's header contains the heading, so remove the loading heading.
   document.querySelector("main > h1")?.remove();
   queueMicrotask(() => {

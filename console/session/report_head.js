@@ -3,7 +3,7 @@
 import { decide, decisionText } from "../decisions/decision.js";
 import * as api from "../shared/api.js";
 import { boardOrder } from "../shared/board_order.js";
-import { toastError } from "../shared/dialogs.js";
+import { runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
 import { findingText, loadMark } from "../shared/findings.js";
 import { candidateName, isHidden, workStatus } from "../shared/names.js";
@@ -117,9 +117,16 @@ function decision(report, can) {
   const { session, integrity, me } = report;
   const text = h("div");
   const warning = h("div", { class: "quiet" });
-  const button = can("write") && !session.erasedAt && h("button", { type: "button", class: "small", onclick: () => decide(session, { me, onDone: show }).catch(toastError) });
+  const button = can("write") && !session.erasedAt && h("button", { type: "button", class: "small", onclick: ({ currentTarget }) => runAction(currentTarget, () => decide(session, { me, onDone })) });
   show(session);
   return [text, warning, button];
+
+  /** A decision can reveal the team's scores. */
+  async function onDone(current) {
+    show(current);
+    await report.refresh();
+    await report.reloadScores?.();
+  }
 
   function show(current) {
     const isDecided = current.decision !== "undecided";

@@ -38,7 +38,8 @@ export function render(data, report) {
   function actionButton(runs) {
     const { closedAt, submission } = report.session;
     const isRunning = runs.some(isPending);
-    if (!isRunning && !(report.can("write") && closedAt && submission)) return null;
+    const canRun = report.can("write") && closedAt && ["read", "stored", "verified"].includes(submission?.state);
+    if (!isRunning && !canRun) return null;
     const run = async () => {
       if (!isRunning) await api.post(`${report.path}/test-runs`);
       show(await load(report));

@@ -38,7 +38,8 @@ export function get(path, { query, signal, timeoutMs } = {}) {
   return WHOLE_SESSION.test(path) ? queueRead(() => retryWhenBusy(send, signal)) : send();
 }
 
-async function retryWhenBusy(send, signal) {
+/** Call `send` again when the service rejects it because of the caller's other reads. */
+export async function retryWhenBusy(send, signal) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await send();
@@ -68,9 +69,20 @@ export function queueRead(send) {
   return read;
 }
 
-/** Send a POST with an idempotency key. To retry after a lost response, pass the same `key`. */
-export function post(path, body, { key = crypto.randomUUID(), headers, ...options } = {}) {
-  return json("POST", path, { body, headers: { "Idempotency-Key": key, ...headers }, ...options });
+// By request. Sending a request again after its response was lost must not repeat the change.
+const lostKeys = new Map();
+
+/** Send a POST with an idempotency key, by default a new one, or that of the same request whose response was lost. */
+export async function post(path, body, { key, headers, ...options } = {}) {
+  const request = `${path} ${JSON.stringify(body)}`;
+  const sentKey = key ?? lostKeys.get(request) ?? crypto.randomUUID();
+  lostKeys.delete(request);
+  try {
+    return await json("POST", path, { body, headers: { "Idempotency-Key": sentKey, ...headers }, ...options });
+  } catch (error) {
+    if (error.status === 0) lostKeys.set(request, sentKey);
+    throw error;
+  }
 }
 
 export const put = (path, body, options = {}) => json("PUT", path, { body, ...options });

@@ -21,7 +21,8 @@ const GRANTED = /^(accept|allow|approve)/;
  */
 export function loadEvents(sessionId, { signal } = {}) {
   return api.queueRead(async () => {
-    const response = await api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
+    const send = () => api.request("GET", `/v1/sessions/${sessionId}/timeline/compact`, { signal });
+    const response = await api.retryWhenBusy(send, signal);
     return api.read(() => readEvents(response), signal);
   });
 }

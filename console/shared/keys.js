@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 
 const OFF = "proofstone.keysOff";
 
-/** Call `actions[key]()` when a key is pressed outside inputs, dialogs and menus. */
+/** Call `actions[key](event)` when a key is pressed outside inputs, dialogs and menus. */
 export function onKeys(actions, signal) {
   const press = (event) => {
     const { key, target, ctrlKey, metaKey, altKey, defaultPrevented } = event;
@@ -15,7 +15,7 @@ export function onKeys(actions, signal) {
     if (ctrlKey || metaKey || altKey || defaultPrevented || isElsewhere || !Object.hasOwn(actions, key)) return;
     if (localStorage.getItem(OFF)) return;
     event.preventDefault();
-    actions[key]();
+    actions[key](event);
   };
   addEventListener("keydown", press, { signal });
 }

@@ -326,7 +326,7 @@ const texts = {
     recordingChanged: "Stored data altered",
     actions: "Actions",
     expires: "expires {when}",
-    invite: { action: "Invite", failed: "invitation failed", queued: "invitation queued" },
+    invite: { action: "Invite", failed: "invitation failed", queued: "invitation queued", canceled: "invitation canceled", suppressed: "invitation waits: email limit" },
     erasureRequested: "erasure requested",
     cohort: "Activity metrics, not a measure of skill",
     cohortNone: "Metrics appear here after the first session closes.",
@@ -1158,6 +1158,7 @@ const texts = {
     deleteOf: "Delete the note by {name}",
   },
   rubrics: {
+    conflictTitle: "Someone else changed this rubric",
     title: "Rubrics",
     emptyTitle: "No rubrics yet",
     empty: "A rubric has the criteria by which reviewers score sessions.",

@@ -55,8 +55,8 @@ def test_an_admin_reads_compares_and_exports(open_console, team, assessment, dec
     assert [
         text.split("\t")[:5] for text in table(visit, "Groups").locator("tbody tr").all_inner_texts()
     ] == [
-        ["Elm", "5", "5", "100 %", "1"],
-        ["Oak", "5", "0", "0 %", "0"],
+        ["Elm", "5", "5", "100 %", "1.000"],
+        ["Oak", "5", "0", "0 %", "0.000"],
     ]
     field.fill("nonsense")
     visit.page.get_by_role("button", name="Compare groups").click()

@@ -155,6 +155,7 @@ def test_different_decisions_are_not_reset_by_saving(team, scored, select):
 def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, team, assessment, select):
     keys = invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))["keys"]
     Candidate(site, keys[2])
+    site.execute("UPDATE deliveries SET state = 'sent' WHERE address = 'ann@example.com'")
     visit = select(list_keys(team, assessment))
     page = visit.page
     page.get_by_role("button", name="Extend").click()
@@ -176,6 +177,32 @@ def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, tea
         page.get_by_role("button", name="Undo").click()
     ann = list_keys(team, assessment)[0]
     assert (ann["expiresAt"], ann["invite"]["state"]) == (keys[0]["expiresAt"], "canceled")
+
+
+def test_an_email_that_has_replaced_a_queued_one_cannot_be_undone(team, assessment, select):
+    invite(team, assessment, "ann@example.com")
+    visit = select(list_keys(team, assessment))
+    visit.page.get_by_role("button", name="Resend").click()
+    visit.page.get_by_role("dialog").get_by_role("button", name="Resend").click()
+    visit.page.locator(".toast").wait_for()
+    assert visit.page.get_by_role("button", name="Undo").count() == 0
+
+
+def test_one_candidate_does_not_stop_the_decision_on_others(site, team, assessment, select):
+    keys = invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid")))["keys"]
+    ann, _, cid = (Candidate(site, key) for key in keys)
+    ann.complete()
+    cid.complete()
+    visit = select(list_keys(team, assessment))
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Hired")
+    for reason in dialog.get_by_label("Reason", exact=True).all():
+        reason.fill("Fast.")
+    dialog.get_by_role("button", name="Save").click()
+    assert visit.shows("ben@example.com: ")
+    assert not visit.page.get_by_text("Nothing was changed").is_visible()
+    assert [key["status"] for key in list_keys(team, assessment)] == ["hired", "active", "hired"]
 
 
 def test_a_selection_is_reminded_revoked_and_exported(team, assessment, select, tmp_path):

@@ -13,7 +13,7 @@ EMAILS = ["ann@example.com", "ben@example.com", "cem@example.com"]
 SHOW_NOTES = """async (sessionId) => {
   const { notesPanel } = await import("/console/review/notes.js");
   const { me } = await (await fetch("/v1/sign-in", { headers: { "X-Proofstone-Console": "1" } })).json();
-  document.querySelector("main").append(notesPanel({ sessionId, me, can: (scope) => scope !== "admin" }));
+  document.querySelector("main").append(notesPanel({ sessionId, me, can: (scope) => scope !== "admin", canAdd: true }));
 }"""
 
 

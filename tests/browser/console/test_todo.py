@@ -21,6 +21,7 @@ def session_to_score(site, team, assessment):
     completed.complete()
     failed = "UPDATE deliveries SET state = 'failed', last_error = '550 No such user' WHERE subject_id = %s"
     site.execute(failed, site.stored_id(keys[1]["id"]))
+    site.execute("UPDATE deliveries SET state = 'sent' WHERE subject_id = %s", expiring_id)
     expiry = "UPDATE candidate_keys SET expires_at = %s WHERE id = %s"
     site.execute(expiry, site.stored_time(seconds_ago=-3600), expiring_id)
     erasure = "UPDATE candidate_keys SET erasure_requested_at = %s WHERE id = %s"
