@@ -71,6 +71,7 @@ saved_session() {
 read_key() {
   if [ -z "$key" ] && [ -n "$session" ] && [ -f "$home/$session/key" ]; then
     key=$(cat "$home/$session/key")
+    other=" If this is another assessment than that of the folder $folder, name another folder: ... | sh -s -- FOLDER"
   fi
   [ -n "$key" ] || ask_key
   key=$(printf '%s' "$key" | tr -d '[:space:]' | tr '[:lower:]' '[:upper:]')
@@ -97,8 +98,8 @@ download() {
     "$service/v1/candidate/workspace/files") || die "Could not reach $service. Run this again."
   case $status in
     200) ;;
-    401) die "The key is invalid or has expired. Compare it with your invitation, and open your page." ;;
-    409) die "This session is not open. If you have not started, press Start on your page first." ;;
+    401) die "The key is invalid or has expired. Compare it with your invitation, and open your page.${other-}" ;;
+    409) die "This session is not open. If you have not started, press Start on your page first.${other-}" ;;
     *) die "The service responded with HTTP $status. Run this again later." ;;
   esac
   mkdir "$work/files"
@@ -115,7 +116,8 @@ download() {
 
 # Clone the repository. In an existing workspace, only finish an interrupted run. `missing` says why it failed.
 clone() {
-  git init -q "$folder"
+  # The service reads only SHA-1 repositories.
+  GIT_DEFAULT_HASH=sha1 git init -q "$folder"
   cd "$folder"
   git config --local proofstone.session "$session"
   if git rev-parse -q --verify HEAD >/dev/null; then
@@ -126,7 +128,7 @@ clone() {
     fetch_repository
   else
     git -c user.name=Proofstone -c user.email=proofstone@localhost -c commit.gpgsign=false \
-      commit -q --allow-empty -m 'Start'
+      -c core.hooksPath=/dev/null commit -q --allow-empty -m 'Start'
   fi
   [ -n "$missing" ] || git update-ref refs/proofstone/base HEAD
 }
@@ -149,7 +151,7 @@ fetch_repository() {
   elif [ "$commit" = HEAD ]; then
     commit=$(git ls-remote origin HEAD | cut -f 1)
   fi
-  if [ -n "$commit" ] && git checkout -q -B main "$commit"; then missing=; fi
+  if [ -n "$commit" ] && git -c core.hooksPath=/dev/null checkout -q -B main "$commit"; then missing=; fi
 }
 
 enter_subdirectory() {
@@ -339,14 +341,16 @@ if [ -t 0 ]; then
   case $reply in [yY]*) ;; *) die "Nothing was sent." ;; esac
 fi
 
-status=$(send -H 'Content-Type: application/x-git-bundle' -T "$work/bundle" "$service/v1/candidate/submission")
+# A slow connection can need long; one that stalls is started again.
+status=$(send -m 3600 --speed-limit 1000 --speed-time 120 -H 'Content-Type: application/x-git-bundle' \
+  -T "$work/bundle" "$service/v1/candidate/submission")
 check "$status"
 printf 'Your work has been received: %s bytes. It is being read ...\n' "$size"
 tries=60
 while
   status=$(send "$service/v1/candidate/workspace") || exit 1
-  check "$status"
-  [ "$(field state)" = waiting ] && [ "$tries" -gt 0 ]
+  # Other responses do not show that the work was not received.
+  { [ "$status" != 200 ] || [ "$(field state)" = waiting ]; } && [ "$tries" -gt 0 ]
 do
   tries=$((tries - 1))
   sleep 1

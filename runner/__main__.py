@@ -77,7 +77,11 @@ def create_folder(options: argparse.Namespace) -> tuple[Path, IO[str], Engine]:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                create_engine(left.name.partition("-")[0], "", options).clean(f"{PREFIX}-{left.name}")
+                try:
+                    create_engine(left.name.partition("-")[0], "", options).clean(f"{PREFIX}-{left.name}")
+                except EngineError as error:  # such as an engine that is no longer installed
+                    log(f"Could not clean up after an earlier runner. Delete {left} by hand. {error}")
+                    continue
                 shutil.rmtree(left)
         folder = base / f"{options.engine}-{secrets.token_hex(4)}"
         folder.mkdir()

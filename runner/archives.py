@@ -17,6 +17,7 @@ from typing import IO
 
 from runner import Unusable
 
+MIN_TIME = 315_619_200  # 1980-01-02: zip programs reject earlier times
 MAX_ENTRIES = 100_000
 MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_LINK_BYTES = 1000, 255, 1000
 PROCESS_LIMITS = ["prlimit", "--as=536870912", "--cpu=120", "--core=0", "--"]
@@ -57,6 +58,7 @@ def copy_archive(source: str, form: str, target: str, max_mb: str) -> None:
             plain.type = tarfile.REGTYPE if entry.isreg() else entry.type
             plain.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
             plain.size = entry.size if entry.isreg() else 0
+            plain.mtime = max(int(entry.mtime), MIN_TIME)
             if entry.issym():
                 plain.linkname = entry.linkname[:MAX_LINK_BYTES]
             elif entry.islnk():

@@ -1,8 +1,10 @@
 """The runner API, with retries while the service restarts."""
 
 import json
+import math
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +18,10 @@ CLAIM_SECONDS = 20
 MIN_CLAIM_SECONDS = 2
 TIMEOUT_SECONDS = 60
 MAX_BACKOFF_SECONDS = 30
-MAX_INPUT_BYTES = 128 << 20
+# The lease must outlast a heartbeat that hangs.
+HEARTBEAT_SECONDS = 10
+DOWNLOAD_SECONDS = 300
+MAX_INPUT_BYTES = 384 << 20
 # A later attempt can succeed.
 TEMPORARY = {408, 425, 429}
 
@@ -39,9 +44,11 @@ class Client:
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self.identity = {"runner": name, "engine": engine}
 
-    def call(self, method: str, path: str, body: Any = None, stream: bool = False) -> requests.Response:
+    def call(
+        self, method: str, path: str, body: Any = None, stream: bool = False, seconds: float = TIMEOUT_SECONDS
+    ) -> requests.Response:
         # A redirect could send the token elsewhere.
-        options: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "allow_redirects": False, "stream": stream}
+        options: dict[str, Any] = {"timeout": seconds, "allow_redirects": False, "stream": stream}
         # Without escapes, which could make a report of 8 MiB larger than what the service accepts.
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         response = requests.request(method, self.url + path, headers=self.headers, data=data, **options)
@@ -64,7 +71,8 @@ class Client:
         return response.json()["job"] if response.status_code == 200 else None
 
     def heartbeat(self, job: dict[str, Any]) -> None:
-        self.call("POST", f"/v1/runner/jobs/{job['id']}/heartbeat", {"attempt": job["attempt"]})
+        path = f"/v1/runner/jobs/{job['id']}/heartbeat"
+        self.call("POST", path, {"attempt": job["attempt"]}, seconds=HEARTBEAT_SECONDS)
 
     def finish(self, job: dict[str, Any], result: dict[str, Any]) -> None:
         self.call("PUT", f"/v1/runner/jobs/{job['id']}/result", result | {"attempt": job["attempt"]})
@@ -79,14 +87,18 @@ class Client:
                     raise ValueError(f"{path} is larger than {MAX_INPUT_BYTES >> 20} MiB.")
 
 
-def retry(call: Callable[[], Result], stop: threading.Event, log: Callable[[str], None]) -> Result:
-    """Call until it succeeds. Raises the last error when `stop` is set."""
-    attempt = 0
+def retry(
+    call: Callable[[], Result], stop: threading.Event, log: Callable[[str], None], seconds: float = math.inf
+) -> Result:
+    """Call until it succeeds. Raises the last error when `stop` is set, or after `seconds`."""
+    attempt, deadline = 0, time.monotonic() + seconds
     while True:
         try:
             return call()
         except requests.RequestException as error:
             log(f"The service does not respond, retrying: {type(error).__name__}: {error}")
-            if stop.wait(random.uniform(0.5, 1) * min(2**attempt, MAX_BACKOFF_SECONDS)):
+            if time.monotonic() >= deadline or stop.wait(
+                random.uniform(0.5, 1) * min(2**attempt, MAX_BACKOFF_SECONDS)
+            ):
                 raise
             attempt += 1

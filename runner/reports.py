@@ -26,6 +26,11 @@ import test from "node:test";
 test("{0}_pass", () => {{}});
 test("{0}_fail", () => {{ throw new Error("expected"); }});
 """
+# Not allowed in XML, but Node's reporter copies them from messages.
+INVALID_CHARACTERS = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&#0*(?:[0-8]|1[124-9]|2[0-9]|3[01]);|&#[xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]);"
+)
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 CANARIES = {"pytest": ("test_{}.py", PYTEST_CANARY), "node": ("{}.test.mjs", NODE_CANARY)}
 
 
@@ -38,6 +43,8 @@ class Builder(ElementTree.TreeBuilder):
 
 def parse(report: bytes) -> list[dict[str, Any]]:
     """Return the tests of a JUnit XML report in the form of the runner API."""
+    if not report.startswith(UTF16_MARKS):
+        report = INVALID_CHARACTERS.sub(b"?", report)
     try:
         root = ElementTree.fromstring(report, ElementTree.XMLParser(target=Builder()))
     except (ElementTree.ParseError, ValueError, LookupError) as error:

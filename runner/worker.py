@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from runner import Aborted, EngineError
-from runner.client import MIN_CLAIM_SECONDS, Client, InputUnavailable, Unauthorized, retry
+from runner.client import DOWNLOAD_SECONDS, MIN_CLAIM_SECONDS, Client, InputUnavailable, Unauthorized, retry
 from runner.jobs import Job
 from runner.sandboxes import Engine
 
@@ -65,7 +65,8 @@ class Worker:
             for name in INPUTS:
                 if entry := job["inputs"][name]:
                     download = partial(self.client.download, entry["url"], folder / f"{name}.input")
-                    retry(download, self.aborting, log)
+                    # An input that stays unavailable must not block other jobs.
+                    retry(download, self.aborting, log, DOWNLOAD_SECONDS)
             self.report(job, Job(job, folder, self.engine, self.aborting).run())
         except (Aborted, requests.RequestException):
             log(f"Job {job['id']}: aborted. Another runner can claim it.")

@@ -68,6 +68,8 @@ def _queue_once(session: Session, check: TaskCheck | None) -> int:
         session = session.lock()
         submission = _testable_submission(session) if check else None
         session.update_columns(tests_due=False)
+        # Results of an earlier submission are no longer this session's.
+        update_shown(session)
         if not (check and submission):
             return 0
         if _tested(check.tests).where(TestRun.submission_id == submission.id).exists():
@@ -112,9 +114,10 @@ def run_again(session: Session) -> TestRun:
 def outdated(assessment_id: Any) -> Query:
     """Select the closed, undecided sessions whose submission was not tested with the current tests."""
     tests = TaskFile.current(assessment_id).select(TaskFile.id).where(TaskFile.kind == TESTS)
-    tested = _tested(tests).where(TestRun.session == Session.id)
     is_testable = Submission.state.in_(_TESTABLE) & Submission.object_key.is_null(False)
     has_submission = Submission.select(Submission.id).where(Submission.session == Session.id, is_testable)
+    is_same = TestRun.submission_id.in_(has_submission)
+    tested = _tested(tests).where(TestRun.session == Session.id, is_same)
     sessions = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id)
     # A revoked candidate cannot be decided.
     is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()

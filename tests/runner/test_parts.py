@@ -2,14 +2,16 @@
 
 import io
 import tarfile
+import threading
 import zipfile
+from datetime import UTC, datetime
 
 import pytest
 import requests
 
 from runner import Aborted, Unusable
 from runner.archives import clean, compose
-from runner.client import Client
+from runner.client import Client, retry
 from runner.jobs import move
 from runner.reports import Canary, parse
 from tests.delivery.receiver import receiving
@@ -115,6 +117,28 @@ def test_outcomes_of_a_report():
 def test_an_unreadable_report_has_no_outcomes(report):
     with pytest.raises(Unusable):
         parse(report)
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x00", "&#27;", "&#x1B;"])
+def test_control_characters_in_a_message_are_replaced(character):
+    case = f'<testcase name="a"><failure message="{character}[31mred"/></testcase><testcase name="b"/>'
+    tests = parse(f"<t>{case}</t>".encode())
+    assert [(test["outcome"], test["output"]) for test in tests] == [("failed", "?[31mred"), ("passed", "")]
+
+
+def test_an_unavailable_input_is_not_requested_forever():
+    def fail():
+        raise requests.ConnectionError
+
+    with pytest.raises(requests.ConnectionError):
+        retry(fail, threading.Event(), lambda text: None, seconds=0)
+
+
+def test_files_are_not_older_than_zip_archives_allow(tmp_path):
+    (tmp_path / "input").write_bytes(pack({"a": b"x"}))
+    target = clean(tmp_path / "input", "tar.gz", tmp_path / "output", 1)
+    with tarfile.open(target) as archive:
+        assert min(entry.mtime for entry in archive) >= datetime(1980, 1, 1, tzinfo=UTC).timestamp()
 
 
 def test_outputs_are_cut():

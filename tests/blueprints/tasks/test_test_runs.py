@@ -49,6 +49,20 @@ def replace_tests(check):
     return make_task(models.Assessment.get_by_id(check.owner_id))
 
 
+def test_a_newer_submission_does_not_show_the_run_of_the_earlier_one(app, reviewer, assessment, runner):
+    check = make_task(assessment)
+    session = submit(assessment)
+    run_next(runner)
+    path = f"/v1/sessions/{session.id}"
+    assert body_of(reviewer.get(path))["hiddenTests"]["passed"] == 2
+    for file in (check.repository, check.tests, check.reference):
+        file.update_columns(replaced_at=models.clock.now())
+    make_submission(session)
+    session.update_columns(tests_due=True)
+    queue.queue_due()
+    assert body_of(reviewer.get(path))["hiddenTests"] is None
+
+
 # Checks
 
 
