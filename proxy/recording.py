@@ -137,6 +137,8 @@ class Recorder:
         If this raises, roll back the transaction and call `fail`.
         """
         try:
+            if not self._events and self._has_failed:
+                return self.columns  # Its texts are not stored, so the next call must store them.
             if not self._events and self._session.is_erased_when_locked():
                 return {}
             outcomes = sessions.store_prepared(self._session, self._events, quota=self._quota)

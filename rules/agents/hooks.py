@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rules.agents import opencode
 from rules.agents.claude_code import calls as claude_code_calls
+from rules.agents.claude_code.user_messages import is_prompt
 from rules.agents.codex import calls as codex_calls
 from rules.agents.event_data import preview
 from rules.agents.values import digest, nonempty_string, without_none
@@ -89,7 +90,10 @@ def _session_end(hook: Hook) -> Iterator[RecordedEvent]:
 
 
 def _prompt(hook: Hook) -> Iterator[RecordedEvent]:
-    if text := hook.text("prompt"):
+    text = hook.text("prompt")
+    # Claude Code also submits prompts of its own, such as the notification that a task in the background has ended.
+    is_injected = hook.tool == "claude-code" and not is_prompt(text or "")
+    if text and not is_injected:
         yield hook.event(
             "prompt", hook.identity(text), text=text, permissionMode=hook.text("permission_mode")
         )

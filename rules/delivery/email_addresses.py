@@ -70,6 +70,14 @@ def exact_address(address: str) -> str:
     return f"{local}@{domain.rstrip('.')}"
 
 
+def unicode_domain(domain: str) -> str:
+    """Return a domain in Unicode, such as `müller.example` for `xn--mller-kva.example`."""
+    try:
+        return domain.encode("ascii").decode("idna")
+    except UnicodeError:
+        return domain
+
+
 def _split(address: str) -> tuple[str, str]:
     """Return the local part without quotes, and the domain."""
     local, _, domain = address.rpartition("@")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rules.agents.claude_code.tools import TOOLS
+from rules.agents.claude_code.user_messages import is_prompt
 from rules.agents.event_data import preview
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
 from rules.agents.tools import Outcome
@@ -12,7 +13,7 @@ from rules.agents.values import Event, parse_object, without_none
 from rules.events.recorded_events import RecordedEvent
 
 # Query sources of responses to the user. All others are subagents, titles and similar calls.
-_MAIN_SOURCES = frozenset({"sdk", "repl_main_thread"})
+_MAIN_SOURCES = ("sdk", "repl_main_thread")
 _REJECTED_BY_USER = frozenset({"user_reject", "user_abort"})
 # Marks the end of a truncated string in a tool's input.
 _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
@@ -20,13 +21,15 @@ _TRUNCATED = re.compile(r"\.\.\.\[\d+ chars\]\Z")
 
 def _prompt(event: LogEvent) -> Iterator[RecordedEvent]:
     text = event.text("prompt")
-    if text and event.text("command_name") is None:  # not a built-in slash command
+    # Not a built-in slash command, and not a prompt that the CLI submits by itself.
+    if text and event.text("command_name") is None and is_prompt(text):
         yield RecordedEvent("prompt", {"text": text}, event.identity)
 
 
 def _is_main(event: LogEvent) -> bool:
     source = event.text("query_source")
-    return source is None or source in _MAIN_SOURCES
+    # An output style is part of it: `repl_main_thread:outputStyle:Explanatory`.
+    return source is None or source.partition(":")[0] in _MAIN_SOURCES
 
 
 def _usage(event: LogEvent) -> Iterator[RecordedEvent]:

@@ -78,6 +78,11 @@ def user_events(texts: Sequence[str]) -> list[Event]:
     return events
 
 
+def is_prompt(text: str) -> bool:
+    """Return whether a submitted text has something that the user wrote."""
+    return any(kind == "prompt" for kind, _ in user_events([text]))
+
+
 def _append(events: list[Event], text_events: list[Event]) -> None:
     """Append events. A command's output is merged into the command."""
     for kind, data in text_events:

@@ -22,6 +22,12 @@ _IMAGE_TAG = re.compile(r"</?image\b[^>]{0,1000}>")
 # Codex wraps injected text in tags. Their names contain an underscore or are listed here.
 _INJECTED = re.compile(r"<(\w{1,40}_\w{1,40}|skill|tools|goal|memory)(?:\s[^>]{0,1000})?>")
 _INSTRUCTIONS = "# AGENTS.md instructions"
+# Earlier versions add them as user messages.
+_WARNINGS = (
+    "Warning: apply_patch was requested via ",
+    "Warning: The maximum number of unified exec processes",
+    "Warning: Your account was flagged for potentially high-risk",
+)
 _SHELL = "<user_shell_command>"
 _SHELL_RESULT = re.compile(
     r"\n</command>\n<result>\nExit code: (-?[0-9]{1,9})\n(?:Duration: [0-9.]{1,20} seconds\n)?Output:\n"
@@ -92,7 +98,7 @@ def _is_injected(text: str) -> bool:
     tag = _INJECTED.match(text)
     return (
         is_side_call(text)
-        or text.startswith(_INSTRUCTIONS)
+        or text.startswith((_INSTRUCTIONS, *_WARNINGS))
         or _IMAGE_TAG.fullmatch(text) is not None
         or (tag is not None and text.endswith(f"</{tag[1]}>"))
     )

@@ -77,6 +77,10 @@ def test_a_hook_is_an_event(name, fields, kind, data):
     assert single(read(name, **fields)) == (kind, data)
 
 
+def test_prompts_that_claude_code_submits_by_itself_are_no_prompts():
+    assert read("UserPromptSubmit", prompt="<task-notification>\nDone.\n</task-notification>") == []
+
+
 @pytest.mark.parametrize("name", ["PostToolBatch", "MessageDisplay", "TaskCreated", "PostCompact", "New", ""])
 def test_other_hooks_are_ignored(name):
     assert read(name, tool_name="Bash", tool_calls=[{}], delta="Fo", message_id="m", task_id="1") == []

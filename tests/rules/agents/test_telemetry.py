@@ -83,6 +83,13 @@ USAGE = {
             ),
         ),
         (
+            claude("assistant_response", query_source="repl_main_thread:outputStyle:Explanatory", **TEXT),
+            (
+                "ai_response",
+                {"lastAssistantMessage": "Fixed.", "model": "claude-opus-4-8", "requestId": "req_1"},
+            ),
+        ),
+        (
             claude("permission_mode_changed", from_mode="default", to_mode="plan", trigger="shift_tab"),
             ("mode_change", {"fromMode": "default", "toMode": "plan", "trigger": "shift_tab", "human": True}),
         ),
