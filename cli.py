@@ -18,6 +18,7 @@ from flask.cli import with_appcontext
 import migrations
 from database_errors import CONNECTION_ERRORS
 from delivery.worker import Worker, submissions
+from errors import ApiError
 from models import (
     ApiToken,
     Assessment,
@@ -260,12 +261,19 @@ def rederive_sessions(assessment: Assessment | None) -> None:
     closed = Session.select().where(Session.closed_at.is_null(False)).order_by(Session.id)
     if assessment:
         closed = closed.where(Session.assessment == assessment)
+    changes, failures = {}, []
     with click.progressbar(list(closed), label="Recomputing") as bar:
-        changes = {session.id: admin.rederive(session) for session in bar}
+        for session in bar:
+            try:
+                changes[session.id] = admin.rederive(session)
+            except ApiError as error:
+                failures.append(f"{session.id}: {error.message}")
     for session_id, changed in changes.items():
         for name, (before, after) in changed.items():
             click.echo(f"{session_id}  {name}  {json.dumps(before)} -> {json.dumps(after)}")
     click.echo(f"Sessions recomputed: {len(changes)}, changed: {sum(map(bool, changes.values()))}.")
+    if failures:
+        raise click.ClickException("\n".join(["Sessions that could not be recomputed:", *failures]))
 
 
 @submitted.command("read")
@@ -280,6 +288,10 @@ def read_submissions(again: bool) -> None:
     while attempts := submissions.read_due(storage):
         count += attempts
     click.echo(f"Submissions processed: {count}.")
+    if due := len(reading.due()):
+        raise click.ClickException(
+            f"Submissions that could not be read: {due} or more. The log has the reasons."
+        )
     if lost := Submission.select().where(Submission.is_lost()).count():
         raise click.ClickException(
             f"Submissions lost in the bundle store: {lost}. Restore them and run this again."

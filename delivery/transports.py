@@ -45,9 +45,6 @@ class SmtpTransport:
                 raise PermanentFailure("The email server does not support non-ASCII addresses.") from error
         return "sent"
 
-    def remove(self, message_id: str) -> None:
-        """Do nothing: a sent email cannot be removed."""
-
     def check(self, timeout_seconds: float) -> None:
         """Connect and log in without sending a message. Raises TemporaryFailure."""
         with replace(self, timeout_seconds=timeout_seconds)._session():

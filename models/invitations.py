@@ -20,6 +20,7 @@ from models.keys import CandidateKey
 from models.orgs import ApiToken
 from models.sessions import Session, update_time_limit
 from models.task_failures import run_each
+from rules.delivery.email_addresses import unicode_domain
 
 MAX_EXPIRY = timedelta(days=365)
 # How long a message that a reviewer sends can be canceled. The console offers Undo for less.
@@ -180,6 +181,10 @@ def remind(key: CandidateKey, check: Check) -> None:
 def cancel(delivery: Delivery) -> Delivery:
     """Cancel a queued message that no worker is sending. Raises NotQueued."""
     with db.atomic():
+        # The key first, like other changes.
+        for_update(
+            CandidateKey.select(CandidateKey.id).where(CandidateKey.id == delivery.subject_id)
+        ).execute()
         outbox.cancel(delivery)
         if delivery.data.get("replacesAutomatic"):
             CandidateKey.update(reminded_at=None).where(CandidateKey.id == delivery.subject_id).execute()
@@ -267,7 +272,11 @@ def accommodate(key: CandidateKey, extra_minutes: int | None, multiplier_thousan
 def mark_bounced(address: str) -> list[CandidateKey]:
     """Stop emails to a bouncing address and mark its latest invitations as failed. Returns the keys."""
     with db.atomic():
-        keys = list(CandidateKey.select().where(CandidateKey.address == address.strip().casefold()))
+        folded = address.strip().casefold()
+        # The database has the domain as it was entered, a bounce its ASCII form.
+        local, _, domain = folded.rpartition("@")
+        same = [folded, f"{local}@{unicode_domain(domain)}"]
+        keys = list(CandidateKey.select().where(CandidateKey.address.in_(same)))
         CandidateKey.update(bounced=True).where(CandidateKey.id.in_([key.id for key in keys])).execute()
         outcomes.mark_bounced([key.invitation_id for key in keys if key.invitation_id], BOUNCED)
     return keys

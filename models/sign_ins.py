@@ -201,10 +201,18 @@ class SignInGrant(Model):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete expired grants, and finished emails after a day. Returns the number of grants."""
-        emails = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - EMAIL_RETENTION)
-        Delivery.delete().where(emails, Delivery.state != "queued").execute()
+        """Delete expired grants. Returns how many."""
         return cls.delete().where(cls.expires_at <= clock.now()).execute()
+
+    @classmethod
+    def delete_emails(cls) -> int:
+        """Delete finished emails after a day. Returns how many."""
+        is_old = (Delivery.kind == SIGN_IN) & (Delivery.created_at <= clock.now() - EMAIL_RETENTION)
+        emails = list(Delivery.select().where(is_old, Delivery.state != "queued"))
+        for email in emails:
+            email.remove_saved_email()
+            email.delete_instance()
+        return len(emails)
 
 
 def users_with_address(address: str) -> list[User]:

@@ -175,6 +175,12 @@ def worker(app, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def emails(worker, tmp_path):
+    """A function that reads the saved emails."""
+    return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
+
+
+@pytest.fixture
 def organization(app):
     return factories.make_organization("Acme")
 

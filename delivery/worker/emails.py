@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Mapping
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 from delivery import PermanentFailure, TemporaryFailure
 from delivery.email import Invitation, compose, compose_text
-from delivery.transports import Transport
+from delivery.transports import FolderTransport, Transport
 from errors import ApiError
 from models import CandidateKey, Delivery, SignInGrant, StorageMarker, User, clock, disclosure
 from models.database import release_connection
 from models.deliveries import ASSIGNMENT, PERSON_INVITATION, REMINDER, REMOVAL, SIGN_IN, outcomes
+from models.invitations import BOUNCED
 from models.sign_ins import users_with_address
 from rules.delivery.email_addresses import header_text
 from rules.plain_text import format_date_time
@@ -30,7 +32,7 @@ def deliver(
         return
     try:
         if delivery.kind == REMOVAL:
-            _remove(delivery, transport, storage)
+            _remove(delivery, settings["MAIL_FOLDER"], storage)
         elif delivery.kind in (PERSON_INVITATION, ASSIGNMENT):
             _send_to_user(delivery, settings, transport)
         elif delivery.kind == SIGN_IN:
@@ -47,12 +49,19 @@ def deliver(
 
 def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
+    is_automatic = delivery.kind == REMINDER and "replacesAutomatic" not in delivery.data
     if key is None or key.status == "expired":
         outcomes.cancel(delivery, "The key was revoked or has expired.")
+    elif key.status not in ("pending", "active"):
+        outcomes.cancel(delivery, "The candidate has finished.")
+    elif delivery.kind == REMINDER and key.bounced:
+        outcomes.cancel(delivery, BOUNCED)
     elif not key.candidate_email:
         outcomes.cancel(delivery, "The candidate has no email address.")
     elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
+    elif is_automatic and (key.decision != "undecided" or key.erasure_requested_at):
+        outcomes.cancel(delivery, "The candidate has a hiring decision, or has requested erasure.")
     else:
         has_client = bool(settings["CLIENT_INSTALL"])
         current = disclosure.for_organization(key.organization, has_client=has_client)
@@ -134,11 +143,12 @@ def _message_id(delivery_id: Any) -> str:
     return f"<{delivery_id}@proofstone>"
 
 
-def _remove(delivery: Delivery, transport: Transport, storage: Storage | None) -> None:
+def _remove(delivery: Delivery, mail_folder: str, storage: Storage | None) -> None:
     """Delete a saved email or an object in the bundle store."""
     release_connection()
     if "email" in delivery.data:
-        transport.remove(_message_id(delivery.data["email"]))
+        # Also after SMTP_URL was set.
+        FolderTransport(Path(mail_folder)).remove(_message_id(delivery.data["email"]))
     elif storage is None:
         raise TemporaryFailure("No bundle store is configured.")
     else:

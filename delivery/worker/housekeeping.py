@@ -55,6 +55,7 @@ DAILY_TASKS: tuple[Task, ...] = (
     ("list_skipped", numbering.list_skipped),
     ("uploads", delete_unused),
     ("feed", models.FeedEvent.delete_expired),
+    ("sign_in_deliveries", models.SignInGrant.delete_emails),
     ("webhook_deliveries", models.WebhookDelivery.delete_expired),
     ("accepted_senders", models.AcceptedSender.delete_expired),
     ("access_hours", models.AccessHour.delete_expired),

@@ -46,7 +46,7 @@ def read_due(storage: Storage) -> int:
 def _read(submission: Submission, storage: Storage) -> int:
     if reading.is_up_to_date(submission):
         reading.finish(submission)
-        return 0
+        return 1
     if not reading.claim(submission):
         return 0
     try:

@@ -35,13 +35,19 @@ def postpone(delivery: Delivery, reason: str) -> None:
 
 def mark_bounced(delivery_ids: list[Any], reason: str) -> None:
     """Mark messages that the email server accepted but later bounced as failed."""
-    not_canceled = Delivery.id.in_(delivery_ids) & (Delivery.state != "canceled")
-    Delivery.update(state="failed", last_error=reason).where(not_canceled).execute()
+    is_changed = Delivery.id.in_(delivery_ids) & Delivery.state.not_in(("canceled", "failed"))
+    update = Delivery.update(state="failed", last_error=reason).where(is_changed)
+    for delivery in update.returning(Delivery).execute():
+        _publish(delivery, "failed")
 
 
 def _finish(delivery: Delivery, state: str, **columns: Any) -> None:
     update = Delivery.update(state=state, **columns).where(delivery.is_current_claim())
     with db.atomic():
         if update.execute() and delivery.kind == INVITATION and state in EVENT_TYPES:
-            payload = {"candidateId": delivery.subject_id, "inviteId": delivery.id, "state": state}
-            FeedEvent.publish(delivery.organization_id, EVENT_TYPES[state], payload)
+            _publish(delivery, state)
+
+
+def _publish(delivery: Delivery, state: str) -> None:
+    payload = {"candidateId": delivery.subject_id, "inviteId": delivery.id, "state": state}
+    FeedEvent.publish(delivery.organization_id, EVENT_TYPES[state], payload)

@@ -53,7 +53,7 @@ class Delivery(Leased, Model):
         """Cancel queued messages, clear personal data, and queue the removal of saved emails."""
         messages = list(cls.personal_rows(key))
         for message in messages:
-            message._remove_saved_email()
+            message.remove_saved_email()
         personal_rows = cls.id.in_([message.id for message in messages])
         cls.update(state="canceled").where(personal_rows, cls.state == "queued").execute()
         return cls.update(data={}, last_error=None, address=None).where(personal_rows).execute()
@@ -63,14 +63,15 @@ class Delivery(Leased, Model):
         """Cancel a deleted user's queued messages, and remove their email address and saved emails."""
         belongs_to_user = (cls.subject_id == user_id) & cls.kind.in_(TO_USERS)
         for message in cls.select().where(belongs_to_user):
-            message._remove_saved_email()
+            message.remove_saved_email()
         cls.update(state="canceled").where(belongs_to_user, cls.state == "queued").execute()
         cls.update(last_error=None, address=None).where(belongs_to_user).execute()
 
-    def _remove_saved_email(self) -> None:
-        # A worker that has claimed the message can save it until its lease expires.
-        due_at = {"saved": clock.now(), "queued": self.due_at}.get(self.state)
-        if due_at and self.attempts:
+    def remove_saved_email(self) -> None:
+        """Queue the removal of the message's file, if there can be one."""
+        # A bounce or cancellation can have followed. A worker can save a claimed message until its lease expires.
+        due_at = self.due_at if self.state == "queued" else clock.now()
+        if self.attempts and self.state not in ("sent", "suppressed"):
             removal = {"kind": REMOVAL, "data": {"email": str(self.id)}, "due_at": due_at}
             Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
 

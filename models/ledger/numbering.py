@@ -18,7 +18,7 @@ from models.base import Query, Table, clock, db
 from models.database import lock_by_name
 from models.ledger import keys
 from models.ledger.audit import AuditEntry
-from models.ledger.protection import LedgerEntry, Owner, append
+from models.ledger.protection import KEYS_AND_EPOCHS, LedgerEntry, Owner, append
 from models.numbering import number_all, require_changes
 from models.sessions import Event, Session
 from models.sessions.model_usage import ModelUsage
@@ -50,7 +50,11 @@ def list_skipped() -> int:
 
 def introduce_keys() -> int:
     """Introduce configured keys in each organization's ledger, by an entry that an introduced key signs."""
-    known = LedgerEntry.select(LedgerEntry.organization_id).where(LedgerEntry.kind == EPOCH).distinct()
+    known = (
+        LedgerEntry.select(LedgerEntry.organization_id)
+        .where(KEYS_AND_EPOCHS, LedgerEntry.kind == EPOCH)
+        .distinct()
+    )
     return number_all("introduce_keys", known, _introduce_keys)
 
 
@@ -80,7 +84,7 @@ def introduced_keys(organization_id: Any, waiting: bool = False) -> set[str]:
 def missing_keys() -> set[str]:
     """Return the ids of introduced keys that are not known, except those that a restart replaced."""
     introduced: dict[Any, set[str]] = {}
-    rows = LedgerEntry.select().where(LedgerEntry.kind.in_((KEY, EPOCH)), LedgerEntry.position.is_null(False))
+    rows = LedgerEntry.select().where(KEYS_AND_EPOCHS, LedgerEntry.position.is_null(False))
     for row in rows.order_by(LedgerEntry.organization_id, LedgerEntry.position):
         if row.reason == RESTARTED:
             introduced.pop(row.organization_id, None)

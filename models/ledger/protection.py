@@ -18,6 +18,9 @@ from rules.ledger.entries import DELETED, EPOCH, ERASURE, KEY, PURGE, Entry
 
 SALT_BYTES = 16
 
+# A literal, because SQLite does not use a partial index for a parameter.
+KEYS_AND_EPOCHS = peewee.SQL(f"kind IN ('{KEY}', '{EPOCH}')")
+
 
 class LedgerEntry(Table):
     """An entry of an organization's ledger (rules/ledger/entries.py); its UUIDv7 id contains its time.
@@ -69,7 +72,7 @@ class LedgerEntry(Table):
 
     @classmethod
     def keys_and_epochs(cls, organization_id: Any) -> Query:
-        is_owned = (cls.organization_id == organization_id) & cls.kind.in_((KEY, EPOCH))
+        is_owned = (cls.organization_id == organization_id) & KEYS_AND_EPOCHS
         return cls.select().where(is_owned, ~cls.is_rejected)
 
     @classmethod

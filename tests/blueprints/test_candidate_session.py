@@ -371,3 +371,10 @@ def test_candidates_do_not_see_that_they_are_hired(reviewer, candidate, anonymou
     own += (body_of(anonymous.get(CONSENT, key=session.key.key)),)
     assert [each.get("status") for each in own] == [status] * 4
     assert '"hired"' not in candidate.get("/v1/candidate/me/export").text
+
+
+def test_each_item_of_the_disclosure_is_one_text(anonymous, key):
+    current = body_of(anonymous.get(CONSENT, key=key.key))["disclosure"]
+    texts = [text for value in current.values() if isinstance(value, list) for text in value]
+    assert len(texts) > 10
+    assert [text for text in texts if " - " in text] == []

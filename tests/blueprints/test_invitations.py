@@ -22,12 +22,6 @@ def only_candidate(reviewer):
     return candidate
 
 
-@pytest.fixture
-def emails(worker, tmp_path):
-    """A function that reads the saved emails."""
-    return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
-
-
 def test_invitations_and_reminders_say_what_is_recorded_but_not_the_task(clock, organization, worker, emails):
     make_key(make_assessment(organization, task_brief="Find the lost orders.", reminder_days_before=3))
     worker.run_once()

@@ -23,12 +23,6 @@ def messages_of(reviewer, key):
 
 
 @pytest.fixture
-def emails(worker, tmp_path):
-    """A function that reads the saved emails."""
-    return lambda: [file.read_text() for file in sorted(tmp_path.rglob("*.eml"))]
-
-
-@pytest.fixture
 def reminded_key(clock, organization):
     return make_key(make_assessment(organization, reminder_days_before=2))
 

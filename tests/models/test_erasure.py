@@ -329,6 +329,20 @@ def test_the_worker_deletes_bundles_and_emails(app, clock, reviewer, person, bun
     assert bundle_files(bundles.folder) == []
 
 
+@pytest.mark.parametrize("change", ["SMTP_URL", "bounce"])
+def test_a_saved_email_is_deleted_after_a_change(app, clock, flask, reviewer, key, emails, change):
+    Worker(app.config).run_once()
+    assert len(list(emails.glob("*.eml"))) == 1
+    settings = dict(app.config)
+    if change == "SMTP_URL":
+        settings["SMTP_URL"] = "smtp://mail.invalid:25"
+    else:
+        flask("deliveries", "bounce", key.candidate_email)
+    privacy.erase(key, reviewer.row)
+    Worker(settings).run_once()
+    assert list(emails.glob("*.eml")) == []
+
+
 def test_failing_removals_are_retried_without_limit(app, clock, reviewer, person, bundles):
     erase(reviewer, person)
     for storage in (*[None] * 12, bundles, bundles):
