@@ -6,6 +6,7 @@ import { fill, h } from "../shared/dom.js";
 import { renderAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 import { formatDuration, formatDateTime } from "../shared/time.js";
+import { changedValues } from "../shared/values.js";
 
 const FIELDS = ["candidateName", "candidateEmail", "externalId"];
 
@@ -27,8 +28,7 @@ export async function updateDetails({ path, name, candidate, onDone }) {
     ],
     save: (form) => {
       const values = FIELDS.map((key) => [key, form.elements.namedItem(key).value.trim() || null]);
-      // The other fields keep what somebody else entered meanwhile.
-      changed = Object.fromEntries(values.filter(([key, value]) => value !== before[key]));
+      changed = changedValues(Object.fromEntries(values), before);
       return api.patch(path, changed);
     },
   });

@@ -3,7 +3,7 @@
 import * as api from "../shared/api.js";
 import { EDITABLE_AFTER_START, candidateFields, mapErrorPaths, readValues, teamFields } from "./fields.js";
 import { candidatePreview } from "./preview.js";
-import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
+import { confirm, onSubmit, showConflict, showErrors, toast } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { loadDraft, storeDraft } from "../shared/drafts.js";
 import { problemField } from "./problem_library.js";
@@ -107,7 +107,7 @@ function assessmentForm({ assessment, template, etag, hasStarted = false, rubric
   }
 
   function onError(error) {
-    if (error.status === 412) showConflict(message, reload);
+    if (error.status === 412) showConflict(message, t("assessmentForm.conflictTitle"), reload);
     else showErrors(form, message, mapErrorPaths(form, error));
   }
 }
@@ -127,17 +127,6 @@ async function updateAssessment(form, assessment, { etag, hasStarted }) {
   if ("repoUrl" in body) Object.assign(body, { repoCommit: values.repoCommit, setupInstructions: values.setupInstructions });
   if (!Object.keys(body).length) return assessment;
   return (await api.patch(`/v1/assessments/${assessment.id}`, body, { headers: { "If-Match": etag } })).assessment;
-}
-
-function showConflict(message, reload) {
-  fill(
-    message,
-    h("strong", {}, t("assessmentForm.conflictTitle")),
-    h("p", {}, t("assessmentForm.conflict")),
-    h("button", { type: "button", class: "secondary", onclick: reload }, t("assessmentForm.reload")),
-  );
-  message.hidden = false;
-  message.focus();
 }
 
 // -- Components

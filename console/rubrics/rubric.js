@@ -2,8 +2,8 @@
 
 import * as api from "../shared/api.js";
 import { rubricFields } from "../assessment/rubric_form.js";
-import { confirm, onSubmit, showErrors, toast } from "../shared/dialogs.js";
-import { fill, h } from "../shared/dom.js";
+import { confirm, onSubmit, showConflict, showErrors, toast } from "../shared/dialogs.js";
+import { h } from "../shared/dom.js";
 import { renderPageAsync } from "../shared/states.js";
 import { t } from "../shared/texts.js";
 
@@ -35,16 +35,8 @@ function rubricForm(rubric, etag, { can, go }) {
   return form;
 
   function onError(error) {
-    if (error.status !== 412) return showErrors(form, message, error);
-    const reload = () => dispatchEvent(new HashChangeEvent("hashchange"));
-    fill(
-      message,
-      h("strong", {}, t("rubrics.conflictTitle")),
-      h("p", {}, t("assessmentForm.conflict")),
-      h("button", { type: "button", class: "secondary", onclick: reload }, t("assessmentForm.reload")),
-    );
-    message.hidden = false;
-    return message.focus();
+    if (error.status === 412) showConflict(message, t("rubrics.conflictTitle"), () => dispatchEvent(new HashChangeEvent("hashchange")));
+    else showErrors(form, message, error);
   }
 
   async function save() {

@@ -98,6 +98,18 @@ export function saveForm({ content, action, save, className = null }) {
   return form;
 }
 
+/** Show in a form's `message` that someone else has changed the object, with a button that loads it again. */
+export function showConflict(message, title, reload) {
+  fill(
+    message,
+    h("strong", {}, title),
+    h("p", {}, t("common.conflict")),
+    h("button", { type: "button", class: "secondary", onclick: reload }, t("common.reload")),
+  );
+  message.hidden = false;
+  message.focus();
+}
+
 /** Show an ApiError's messages next to their fields, and messages without a field in `message`. */
 export function showErrors(form, message, error) {
   if (!(error instanceof ApiError)) console.error(error);

@@ -23,6 +23,8 @@ const texts = {
     time: "Time",
     more: "and {n} more",
     candidate: "Candidate {id}",
+    conflict: "Your changes were not saved. Load the current version and make them again.",
+    reload: "Load the current version",
     hiddenName: "Name hidden until you have scored every criterion. Observers do not see it.",
   },
   errors: {
@@ -144,8 +146,6 @@ const texts = {
     deleteTitle: "Delete {title}?",
     deleteText: "Its candidates lose access immediately, even during a session. Invitations, sessions and scores disappear from all lists. This cannot be undone. To only hide the assessment from the list, archive it.",
     conflictTitle: "Someone else changed this assessment",
-    conflict: "Your changes were not saved. Load the current version and make them again.",
-    reload: "Load the current version",
     sections: { task: "Task", tools: "Time and tools", invitations: "Invitations", scoring: "Scoring" },
     fields: {
       title: "Title",

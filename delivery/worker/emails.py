@@ -49,16 +49,17 @@ def deliver(
 
 def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], transport: Transport) -> None:
     key = CandidateKey.alive().where(CandidateKey.id == delivery.subject_id).get_or_none()
+    status = key.status if key else "expired"
     is_automatic = delivery.kind == REMINDER and "replacesAutomatic" not in delivery.data
-    if key is None or key.status == "expired":
+    if key is None or status == "expired":
         outcomes.cancel(delivery, "The key was revoked or has expired.")
-    elif key.status not in ("pending", "active"):
+    elif status not in ("pending", "active"):
         outcomes.cancel(delivery, "The candidate has finished.")
     elif delivery.kind == REMINDER and key.bounced:
         outcomes.cancel(delivery, BOUNCED)
     elif not key.candidate_email:
         outcomes.cancel(delivery, "The candidate has no email address.")
-    elif delivery.kind == REMINDER and (key.status != "pending" or key.reminded_at is None):
+    elif delivery.kind == REMINDER and (status != "pending" or key.reminded_at is None):
         outcomes.cancel(delivery, "The candidate has started, or the key was extended.")
     elif is_automatic and (key.decision != "undecided" or key.erasure_requested_at):
         outcomes.cancel(delivery, "The candidate has a hiring decision, or has requested erasure.")

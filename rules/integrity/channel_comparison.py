@@ -45,6 +45,8 @@ class ComparedEvent(NamedTuple):
         cls, event_id: str, time_ns: int, channel: str | None, envelope: Any
     ) -> "ComparedEvent":
         kind, data = text(field(envelope, "kind")) or "", field(envelope, "data")
+        # The model's tool result shows such an exit code as success (rules/agents/claude_code/calls.py).
+        exit_code = None if field(data, "interpretation") else integer(field(data, "exitCode"))
         return cls(
             event_id,
             time_ns,
@@ -56,7 +58,7 @@ class ComparedEvent(NamedTuple):
             text(field(data, "requestId")),
             label(field(data, "toolName")),
             _hash_normalized(field(data, "text")) if kind == "prompt" else None,
-            (_hash_normalized(field(data, "command")), integer(field(data, "exitCode"))),
+            (_hash_normalized(field(data, "command")), exit_code),
             read_usage_report(time_ns, kind, "", data),
         )
 

@@ -122,6 +122,14 @@ def test_results_that_differ_between_agent_sessions_are_a_finding(reviewer, sess
     assert findings(reviewer, session) == {"result_differs": (1, [latest_id("http-hook", "command")])}
 
 
+def test_a_search_without_matches_is_no_finding(reviewer, session):
+    record(session, "proxy", intent(), command(exit_code=0))
+    found_nothing = command(exit_code=1)
+    found_nothing.data["interpretation"] = "No matches found"
+    record(session, "http-hook", found_nothing)
+    assert findings(reviewer, session) == {}
+
+
 def test_exit_code_is_compared_although_the_proxy_also_saw_the_command_running(reviewer, session):
     record(session, "proxy", intent(), replace(command(exit_code=None), index=1), command(exit_code=3))
     record(session, "otlp", command(exit_code=0))

@@ -56,10 +56,11 @@ def _successful_command(response: Any) -> Data:
         and not response.get("interrupted")
         and not response.get("backgroundTaskId")
     )
-    code = 1 if nonempty_string(field(response, "returnCodeInterpretation")) else 0
+    interpretation = nonempty_string(field(response, "returnCodeInterpretation"))
     output = {name: field(response, name) for name in ("stdout", "stderr")}
     data = {name: value for name, value in output.items() if isinstance(value, str)}
-    return data | ({"exitCode": code} if is_known else {})
+    data |= {"interpretation": interpretation} if interpretation else {}
+    return data | ({"exitCode": 1 if interpretation else 0} if is_known else {})
 
 
 def _failed_command(hook: Mapping[str, Any]) -> Data:

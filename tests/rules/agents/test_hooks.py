@@ -90,7 +90,10 @@ def test_other_hooks_are_ignored(name):
     ("response", "data"),
     [
         ({"stdout": "2 passed", "stderr": ""}, {"stdout": "2 passed", "stderr": "", "exitCode": 0}),
-        ({"stdout": "", "returnCodeInterpretation": "No matches found"}, {"stdout": "", "exitCode": 1}),
+        (
+            {"stdout": "", "returnCodeInterpretation": "No matches found"},
+            {"stdout": "", "exitCode": 1, "interpretation": "No matches found"},
+        ),
         ({"stdout": "1", "interrupted": True}, {"stdout": "1"}),
         ({"stdout": "", "backgroundTaskId": "b1"}, {"stdout": ""}),
         ("2 passed", {}),
