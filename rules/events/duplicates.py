@@ -84,7 +84,7 @@ def subagent_key(agent_id: str) -> str:
 
 def _keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     if kind == "prompt":
-        if prompt := _normalized(field(data, "text")):
+        if prompt := _normalized(without_images(field(data, "text"))):
             yield _key("prompt", agent_session, prompt)
     elif kind in _RESPONSES:
         if request_id := text(field(data, "requestId")):
@@ -117,6 +117,11 @@ def _codex_keys(kind: str, data: Any, agent_session: str) -> Iterator[str]:
     started = text(field(data, "agentId")) if kind == "task_dispatch" else None
     if subagent := started or (agent_id if kind in _RESPONSES else None):
         yield subagent_key(subagent)
+
+
+def without_images(prompt: Any) -> Any:
+    """Return a prompt's text without its images' placeholders: only the proxy sees the images."""
+    return prompt.replace("[image]", "").strip() or prompt if isinstance(prompt, str) else prompt
 
 
 def _normalized(value: Any) -> str:

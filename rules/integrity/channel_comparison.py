@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from rules.events.duplicates import without_images
 from rules.events.envelopes import field, integer, label, text
 from rules.events.masking import mask_home
 from rules.events.recorded_events import CONTEXT
@@ -57,7 +58,7 @@ class ComparedEvent(NamedTuple):
             text(field(data, "toolUseId")),
             text(field(data, "requestId")),
             label(field(data, "toolName")),
-            _hash_normalized(field(data, "text")) if kind == "prompt" else None,
+            _hash_normalized(without_images(field(data, "text"))) if kind == "prompt" else None,
             (_hash_normalized(field(data, "command")), exit_code),
             read_usage_report(time_ns, kind, "", data),
         )

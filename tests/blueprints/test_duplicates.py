@@ -59,6 +59,13 @@ def record_everywhere(session, *events):
         factories.record(session, channel, *events)
 
 
+def test_a_prompt_whose_image_only_the_proxy_sees_counts_once(reviewer, session):
+    with_image = RecordedEvent("prompt", {"text": "[image]\nFix it"}, "1")
+    factories.record(session, "otlp", PROMPT)
+    factories.record(session, "proxy", with_image)
+    assert closed_metrics(reviewer, session)["promptCount"] == 1
+
+
 def test_call_counts_once(reviewer, session):
     record_everywhere(session, *EVENTS)
     assert counts(reviewer, session) == (5, 10, 0)
