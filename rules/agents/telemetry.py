@@ -20,6 +20,8 @@ from rules.timestamps import format_timestamp, timestamp_from_ns
 CHANNEL = "otlp"
 # Length of all running commands whose end a request reports. Each end repeats the command and its output.
 MAX_RUNNING_CHARACTERS = 16 * 2**20
+# A search without a result counts like this many, because it reads the database.
+MISS_CHARACTERS = MAX_RUNNING_CHARACTERS // 100
 Readers = dict[str, Callable[[LogEvent], Iterator[RecordedEvent]]]
 # By agent session and process id.
 FindRunning = Callable[[str, int], dict[str, Any] | None]
@@ -77,7 +79,7 @@ def read(
         data = (recorded.data for recorded in reversed(events.get(source, [])))
         started = next((start for start in data if start.get("processId") == process_id), None)
         started = started or find_stored(source.agent_session, process_id)
-        characters_left -= len(started["command"] + started["stdout"]) if started else 0
+        characters_left -= len(started["command"] + started["stdout"]) if started else MISS_CHARACTERS
         return started
 
     for tool, event in entries:

@@ -278,6 +278,21 @@ def test_ends_of_a_running_command_repeat_its_output_up_to_a_limit(command, outp
     assert [event.kind for event in read(start, *ends)].count("command") == 5
 
 
+def test_a_request_looks_up_a_limited_number_of_unknown_commands():
+    def end(number):
+        arguments = json.dumps({"session_id": number})
+        attributes = {"call_id": f"c{number}", "tool_name": "write_stdin", "arguments": arguments}
+        return codex(
+            "tool_result", output="Process exited with code 0\nOutput:\n", success="true", **attributes
+        )
+
+    lookups = []
+    telemetry.read(
+        [*map(end, range(2_000))], RECEIVED_AT, START, find_stored=lambda *names: lookups.append(names)
+    )
+    assert len(lookups) <= 101
+
+
 def test_codex_patch_is_one_event_per_file():
     patch = "*** Begin Patch\n*** Add File: a.py\n+a = 1\n*** Update File: b.py\n@@\n-b = 1\n+b = 2\n*** End Patch"
     output = (
