@@ -13,8 +13,8 @@ from response_checks import error_of
 
 import config
 import models
-from models import Delivery, Heartbeat, Submission, TaskFailure, sessions
-from models.deliveries import outcomes
+from models import Delivery, Heartbeat, Submission, TaskFailure, new_id, sessions
+from models.deliveries import outbox, outcomes
 from models.sessions.submissions import reading
 from proxy import forwarding
 from tests.proxy.upstream import MESSAGE, MESSAGE_NANO_USD, MESSAGES, TIMEOUT_SECONDS, Upstream, documents
@@ -186,6 +186,7 @@ def test_the_alerts_select_existing_samples(monitored, assessment):
     for number in range(2):
         invitation_id = factories.make_key(assessment, f"{number}@example.com").invitation_id
     outcomes.fail(Delivery.get_by_id(invitation_id), "550 no such user")
+    outbox.enqueue_removals(assessment.organization_id, new_id(), [("bundle", models.clock.now())])
     Delivery.update(due_at=models.clock.now() + timedelta(hours=1)).where(
         Delivery.state == "queued"
     ).execute()
