@@ -53,8 +53,6 @@ def _send_candidate_invitation(delivery: Delivery, settings: Mapping[str, Any], 
     is_automatic = delivery.kind == REMINDER and "replacesAutomatic" not in delivery.data
     if key is None or status == "expired":
         outcomes.cancel(delivery, "The key was revoked or has expired.")
-    elif status not in ("pending", "active"):
-        outcomes.cancel(delivery, "The candidate has finished.")
     elif delivery.kind == REMINDER and key.bounced:
         outcomes.cancel(delivery, BOUNCED)
     elif not key.candidate_email:

@@ -3,22 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from factories import make_assessment, make_key, make_person, make_session
+from factories import make_assessment, make_key, make_person
 
 from delivery.worker.housekeeping import run_daily_tasks
-from models import Delivery, FeedEvent, SignInGrant, invitations, sessions
+from models import Delivery, FeedEvent, SignInGrant, invitations
 from models.ledger import numbering
 from tests.statements import plans
 
 
 def states(kind="invitation"):
     return [row.state for row in Delivery.select().where(Delivery.kind == kind)]
-
-
-def test_a_finished_candidate_gets_no_invitation(worker, key, emails):
-    sessions.complete(make_session(key))
-    worker.run_once()
-    assert (states(), emails()) == (["canceled"], [])
 
 
 @pytest.mark.parametrize("change", ["rejected", "erasure requested", "bounced"])

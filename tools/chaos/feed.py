@@ -10,7 +10,9 @@ PAGE_SIZE = 200
 # Field with the subject of an event, by type. All other events are about a session.
 SUBJECTS = {
     "assessment.created": "assessmentId",
+    "assessment.deleted": "assessmentId",
     "key.created": "candidateId",
+    "key.revoked": "candidateId",
     "invite.sent": "candidateId",
     "invite.failed": "candidateId",
     "candidate.erased": "candidateId",
