@@ -65,10 +65,10 @@ def session_state(session_id: Any) -> dict[str, Any]:
     """Return the session's current state. Candidates do not receive reviewers' fields."""
     session = Session.visible_to(caller).where(Session.id == session_id).get()
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
-    counted = CountedEvents(session)
+    counted, is_candidate = CountedEvents(session), isinstance(caller, CandidateKey)
     fields |= Event.counts(session, counted) | {
         "updated_at": session.updated_at or session.created_at,
-        "status": session.key.status,
+        "status": session.key.status_for_candidate if is_candidate else session.key.status,
         "org_name": session.organization.public_name,
         "assessment_title": session.assessment.title,
         "retained_until": privacy.retained_until(session.key, session),
@@ -76,8 +76,8 @@ def session_state(session_id: Any) -> dict[str, Any]:
         "submission": Submission.current(session),
         "checkpoint": checkpoints.of_session(session),
     }
-    if isinstance(caller, CandidateKey):
-        return fields | {"status": caller.status_for_candidate}
+    if is_candidate:
+        return fields
     fields |= {
         "blind": session.assessment.blind,
         "external_id": session.key.external_id,

@@ -127,15 +127,8 @@ class Worker:
 
     def _run_optional(self, task: Any) -> None:
         """Run an optional package's task until it has nothing to do."""
-        has_more = True
-
-        def run() -> None:
-            nonlocal has_more
-            has_more = False  # after an exception
-            has_more = bool(task.run())
-
-        while has_more and not self.is_stopped:
-            housekeeping.run([(task.name, run)], self._heartbeats.record)
+        while housekeeping.run([(task.name, task.run)], self._heartbeats.record) and not self.is_stopped:
+            pass
 
     def _run_once_a_minute(self, tasks: Sequence[housekeeping.Task]) -> None:
         now, first = clock.now(), tasks[0][0]

@@ -64,21 +64,25 @@ DAILY_TASKS: tuple[Task, ...] = (
 )
 
 
-def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> None:
-    """Run all tasks. If the database was unavailable during a task, raise the error at the end."""
-    outage: Exception | None = None
+def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> int:
+    """Run all tasks. If the database was unavailable during a task, raise the error at the end.
+
+    Returns the sum of the results, without those of failed tasks.
+    """
+    total, outage = 0, None
     for name, function in tasks:
         try:
-            _run(name, function)
+            total += _run(name, function)
             beat(name)
         except Exception as error:
             outage = error
     if outage:
         raise outage
+    return total
 
 
-def _run(name: str, function: Callable[[], Any]) -> None:
-    run_each(name, [WHOLE_TASK], lambda _: function() or 0)
+def _run(name: str, function: Callable[[], Any]) -> int:
+    return run_each(name, [WHOLE_TASK], lambda _: function() or 0)
 
 
 def run_daily_tasks(

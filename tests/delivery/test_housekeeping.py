@@ -292,3 +292,23 @@ def test_many_failures_are_summarized_in_the_log(clock, organization, caplog):
 def test_task_names_are_unique():
     tasks = (*housekeeping.TASKS, *housekeeping.CHECKS, *housekeeping.MINUTE_TASKS, *housekeeping.DAILY_TASKS)
     assert len({name for name, _ in tasks}) == len(tasks)
+
+
+def test_a_failed_optional_task_runs_again_only_when_its_retry_is_due(app, clock):
+    calls = []
+
+    class Failing:
+        name = "failing"
+
+        @staticmethod
+        def run():
+            calls.append(clock.now())
+            raise ValueError("Unexpected.")
+
+    process = Worker(app.config, app.extensions["storage"], optional_tasks=[Failing])
+    process.run_once()
+    process.run_once()
+    assert len(calls) == 1
+    clock.fixed += timedelta(days=1)
+    process.run_once()
+    assert len(calls) == 2

@@ -1,4 +1,4 @@
-"""What happens to queued and delivered emails after their candidate or recipient has changed."""
+"""Queued and delivered emails after a change to the candidate or recipient."""
 
 from datetime import timedelta
 
