@@ -76,8 +76,11 @@ def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(
             submitted = [threads.submit(submit, service, key, number % 2) for number, key in enumerate(keys)]
             passed = {each.result(): 1 + number % 2 for number, each in enumerate(submitted)}
         tokens = [reviewer.post("/v1/org/runners", {"name": f"Runner {number}"}).json for number in range(3)]
-        runners = [Runner(service, token["secret"], tmp_path / token["runner"]["id"]) for token in tokens]
-        killed, token_id = runners[0], service.stored_id(tokens[0]["runner"]["id"])
+
+        def start_runner(token):
+            return Runner(service, token["secret"], tmp_path / token["runner"]["id"])
+
+        killed, token_id = start_runner(tokens[0]), service.stored_id(tokens[0]["runner"]["id"])
         running = """
             SELECT id FROM test_runs
             WHERE state = 'running' AND purpose = 'submission' AND runner_token_id = %s AND started_at > %s
@@ -92,6 +95,8 @@ def test_each_job_has_one_result_although_a_runner_and_web_processes_are_killed(
             if number == KILLS // 2:
                 kill(service.web_processes()[0])
             killed.start()
+        # Earlier, these could end all jobs before the last kill.
+        runners = [killed, *map(start_runner, tokens[1:])]
         lost = "UPDATE test_runs SET due_at = started_at WHERE state = 'running' AND started_at < %s"
         pending = "SELECT count(*) FROM test_runs WHERE state IN ('waiting', 'running')"
         ended = "SELECT count(*) FROM test_runs WHERE purpose = 'submission' AND finished_at IS NOT NULL"
