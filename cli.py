@@ -26,8 +26,8 @@ from models import (
     RunnerToken,
     Session,
     StorageMarker,
-    Submission,
     User,
+    backlog,
     clock,
     privacy,
 )
@@ -277,22 +277,22 @@ def rederive_sessions(assessment: Assessment | None) -> None:
 
 
 @submitted.command("read")
-@click.option("--again", is_flag=True, help="Also read those that were lost in the store or are unreadable.")
+@click.option(
+    "--again", is_flag=True, help="Look for all in the store, and read those that were lost or unreadable."
+)
 def read_submissions(again: bool) -> None:
     """Read the submitted git bundles that are due, as the worker does."""
     storage = current_app.extensions["storage"]
     StorageMarker.require(storage)
     if again:
-        reading.read_again()
+        submissions.read_again(storage)
     count = 0
     while attempts := submissions.read_due(storage):
         count += attempts
     click.echo(f"Submissions processed: {count}.")
-    if due := len(reading.due()):
-        raise click.ClickException(
-            f"Submissions that could not be read: {due} or more. The log has the reasons."
-        )
-    if lost := Submission.select().where(Submission.is_lost()).count():
+    if waiting := reading.count_waiting():
+        raise click.ClickException(f"Submissions that could not be read: {waiting}. The log has the reasons.")
+    if lost := backlog.lost_submissions():
         raise click.ClickException(
             f"Submissions lost in the bundle store: {lost}. Restore them and run this again."
         )
@@ -408,9 +408,13 @@ def run_retention(apply: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @with_appcontext
+@one_message()
 def run_backup(file: Path, overwrite: bool) -> None:
     """Back up database and bundles to one FILE while the service runs (SQLite only)."""
-    installation = backup.get_installation(current_app.extensions["storage"])
+    storage = current_app.extensions["storage"]
+    installation = backup.get_installation(storage)
+    if installation.bundles:
+        StorageMarker.require(storage)
     count = backup.back_up(installation, file, overwrite)
     bundles = f"and {count} bundles" if installation.bundles else "without the bundles in the object store"
     click.echo(f"Backed up the database {bundles} to {file}. Keep it secret: it contains candidate keys.")
@@ -420,6 +424,7 @@ def run_backup(file: Path, overwrite: bool) -> None:
 @click.argument("file", type=FILE)
 @click.option("--overwrite", is_flag=True, help="Overwrite existing data.")
 @with_appcontext
+@one_message()
 def run_restore(file: Path, overwrite: bool) -> None:
     """Restore a backup and apply missing migrations (SQLite only). Stop the web process and the worker first."""
     storage = current_app.extensions["storage"]
@@ -428,9 +433,9 @@ def run_restore(file: Path, overwrite: bool) -> None:
     click.echo(f"Restored the database {bundles}.")
     for name in migrations.upgrade():
         click.echo(name)
+    admin.record_restore()
     if count is not None:
         StorageMarker.adopt(storage)
-    admin.record_restore()
 
 
 @click.command("worker")

@@ -15,6 +15,7 @@ from models import Event, Session, StorageMarker, Submission
 from models.database import release_connection
 from models.sessions.submissions import ZIP, reading
 from models.sessions.submissions.reading import MAX_ATTEMPTS
+from models.sessions.submissions.submission import UNREADABLE, WAITING
 from models.task_failures import run_each
 from rules.metrics.agent_lines import (
     BLANK,
@@ -41,6 +42,26 @@ class NotAsReceived(Exception):
 def read_due(storage: Storage) -> int:
     """Read due submissions. Return the number of submissions read."""
     return run_each("submissions", reading.due(), lambda submission: _read(submission, storage))
+
+
+def read_again(storage: Storage) -> None:
+    """Look for all submissions in the store, and schedule an attempt to read those that could not be read."""
+    for submission in reading.received():
+        if submission.state in (WAITING, UNREADABLE):
+            if submission.problem:
+                reading.read_again(submission)
+        elif not _is_stored(submission, storage):
+            reading.record_lost(submission)
+        elif submission.problem:
+            reading.read_again(submission)
+
+
+def _is_stored(submission: Submission, storage: Storage) -> bool:
+    object_key: Any = submission.object_key
+    try:
+        return storage.size(object_key) == submission.size
+    except NotFound:
+        return False
 
 
 def _read(submission: Submission, storage: Storage) -> int:

@@ -6,15 +6,12 @@ import sys
 from datetime import timedelta
 
 import pytest
-from bundle_stores import bundle_files, make_zip, use_folder
-from callers import Caller
+from bundle_stores import make_zip
 from factories import (
     add_event,
     envelope,
-    make_assessment,
     make_key,
     make_recorded_session,
-    make_session,
     record,
 )
 from response_checks import body_of
@@ -28,49 +25,12 @@ from models.ledger.integrity import check_closed
 from models.sessions.submissions import reading
 from models.sessions.submissions.reading import LOST_RETRY_DELAY, MAX_ATTEMPTS, MAX_DUE, RETRY_DELAY
 from rules.events.recorded_events import RecordedEvent
+from tests.delivery.conftest import ONE_LINE
 from tests.git_bundles.bundles import bundle, bundle_of_blobs, commit, git, make_repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 AFTER_FLUSH = timedelta(minutes=10, seconds=1)
 REPOSITORY = "https://git.example.com/orders"
-ONE_LINE = bundle_of_blobs(a=b"1\n")
-
-
-@pytest.fixture
-def store(app, tmp_path, monkeypatch):
-    return use_folder(app, tmp_path / "bundles", monkeypatch)
-
-
-@pytest.fixture
-def start(organization, store, clock):
-    """Start a session of an assessment with these columns."""
-    return lambda **columns: make_session(make_key(make_assessment(organization, **columns)))
-
-
-@pytest.fixture
-def submit(app, start):
-    """Submit a bundle in a session, by default in a new session, and return the session."""
-
-    def submit(content=ONE_LINE, session=None, media_type="application/x-git-bundle", **columns):
-        session = session or start(**columns)
-        options = {"data": content, "headers": {"Content-Type": media_type}}
-        body_of(Caller.candidate(app, session.key).request("PUT", "/v1/candidate/submission", **options))
-        return session
-
-    return submit
-
-
-@pytest.fixture
-def submitted(submit):
-    """A completed session with one submitted line."""
-    session = submit()
-    sessions.complete(session)
-    return session
-
-
-@pytest.fixture
-def read(store):
-    return lambda: submissions.read_due(store)
 
 
 def change(path, diff="", kind="file_diff", attribution="likely_ai", at=0, **data):
@@ -401,58 +361,6 @@ def test_an_outage_of_the_store_uses_no_attempt(submit, read, store, clock, monk
     assert (Submission.get().state, Submission.get().attempts) == ("waiting", 0)
     read()
     assert Submission.get().state == "read"
-
-
-def lose(store):
-    """Delete the stored bundle, and return a function that restores it."""
-    (file,) = bundle_files(store.folder)
-    content = file.read_bytes()
-    file.unlink()
-    return lambda: file.write_bytes(content)
-
-
-def lost_sessions(reviewer):
-    entries = body_of(reviewer.get("/v1/todo"))["lostSubmissions"]["entries"]
-    return [entry["sessionId"] for entry in entries]
-
-
-def test_a_lost_bundle_is_a_task_for_the_operator_and_not_a_finding(submitted, read, store, reviewer, clock):
-    restore = lose(store)
-    read()
-    submission = final_diff(reviewer, submitted)["submission"]
-    assert (submission["state"], submission["problem"]) == ("waiting", reading.LOST)
-    assert "submission_unreadable" not in codes(reviewer, submitted)
-    assert lost_sessions(reviewer) == [str(submitted.id)]
-    restore()
-    clock.fixed += reading.LOST_RETRY_DELAY
-    read()
-    assert get_session(reviewer, submitted)["submission"]["state"] == "read"
-    assert final_diff(reviewer, submitted)["submission"]["problem"] is None
-    assert lost_sessions(reviewer) == []
-
-
-def test_a_bundle_that_changed_in_the_store_is_lost(submitted, read, store, reviewer):
-    lose(store)
-    (store.folder / Submission.get().object_key).write_bytes(bundle_of_blobs(a=b"2\n"))
-    read()
-    assert lost_sessions(reviewer) == [str(submitted.id)]
-    assert "submission_unreadable" not in codes(reviewer, submitted)
-
-
-def test_a_lost_bundle_is_looked_for_for_a_week_and_read_again_by_command(
-    submitted, read, store, reviewer, clock, flask
-):
-    restore = lose(store)
-    received_at = clock.fixed
-    while Submission.get().retry_at:
-        read()
-        clock.fixed += timedelta(hours=6)
-    assert timedelta(days=7) <= clock.fixed - received_at < timedelta(days=8)
-    assert "lost in the bundle store: 1. Restore them" in flask("submissions", "read", "--again", fails=True)
-    restore()
-    assert flask("submissions", "read", "--again") == "Submissions processed: 1.\n"
-    assert lost_sessions(reviewer) == []
-    assert recorded_line_ratio(reviewer, submitted) == 0
 
 
 def test_unreadable_bundles_are_read_again_by_command(submit, read, reviewer, flask, monkeypatch):

@@ -6,11 +6,13 @@ from typing import Any
 
 import peewee
 
-from models.base import clock, db
+from models.base import Query, clock, db
 from models.sessions import Session
 from models.sessions.submissions.submission import (
     READ,
+    RECEIVING,
     STORED,
+    TAR,
     UNREADABLE,
     WAITING,
     Submission,
@@ -105,17 +107,31 @@ def record_lost(submission: Submission) -> None:
 
 def _retry_for_a_week(submission: Submission) -> None:
     now = clock.now()
-    is_retried = now < submission.created_at + MAX_LOST_AGE
+    is_retried = submission.format != TAR and now < submission.created_at + MAX_LOST_AGE
     submission.update_columns(attempts=0, retry_at=now + LOST_RETRY_DELAY if is_retried else None)
 
 
-def read_again() -> None:
-    """Schedule an attempt to read each submission that could not be read."""
-    failed = Submission.select(Submission, Session).join(Session)
-    for submission in failed.where(Submission.problem.is_null(False), Submission.object_key.is_null(False)):
-        with db.atomic():
-            if _lock(submission):
-                submission.update_columns(state=WAITING, problem=None, attempts=0, retry_at=clock.now())
+def received() -> Query:
+    """Select the submissions whose object the store must have, without their content."""
+    S: Any = Submission
+    columns = (S.id, S.session, S.format, S.state, S.created_at, S.object_key, S.size, S.problem)
+    return S.select(*columns).where(S.object_key.is_null(False), S.state != RECEIVING)
+
+
+def read_again(submission: Submission) -> None:
+    """Schedule an attempt to read the submission, which could not be read, or was lost and is in the store again."""
+    with db.atomic():
+        if _lock(submission):
+            state = WAITING if submission.state == UNREADABLE else submission.state
+            # Others were read before they were lost.
+            retry_at = clock.now() if state in (WAITING, READ) else None
+            submission.update_columns(state=state, problem=None, attempts=0, retry_at=retry_at)
+
+
+def count_waiting() -> int:
+    """Count the submissions that wait for an attempt to read them. Excludes lost ones."""
+    is_waiting = (Submission.state == WAITING) & Submission.retry_at.is_null(False)
+    return Submission.select().where(is_waiting, Submission.problem.is_null()).count()
 
 
 def record_unreadable(submission: Submission, problem: str) -> None:
