@@ -78,11 +78,15 @@ def _list_bundles(snapshot: Path, folder: Path | None) -> list[Path] | None:
     if folder is None:
         return None
     with closing(_connect(snapshot, "ro")) as connection:
-        keys = connection.execute(
-            "SELECT object_key FROM uploads UNION SELECT object_key FROM submissions WHERE object_key IS NOT NULL "
-            "UNION SELECT object_key FROM task_files ORDER BY object_key"
-        )
-        return [folder / key for (key,) in keys]
+        return [folder / key for key in _object_keys(connection)]
+
+
+def _object_keys(connection: sqlite3.Connection) -> list[str]:
+    keys = connection.execute(
+        "SELECT object_key FROM uploads UNION SELECT object_key FROM submissions WHERE object_key IS NOT NULL "
+        "UNION SELECT object_key FROM task_files ORDER BY object_key"
+    )
+    return [key for (key,) in keys]
 
 
 @_convert_errors()
@@ -109,8 +113,10 @@ def restore(target: Installation, file: Path, overwrite: bool = False) -> int | 
                     key for key in archive.bundles if not archive.has_same_bundle(key, folder / key)
                 ]
                 _extract_bundles(archive, folder, changed_keys)
+                # The folder can have bundles that the backup lacks.
+                known_keys = {*archive.bundles, *_object_keys(connection)}
                 for path in folder.glob("*"):
-                    if is_object_key(path.name) and path.name not in archive.bundles:
+                    if is_object_key(path.name) and path.name not in known_keys:
                         path.unlink()
         return len(archive.bundles) if archive.manifest["bundlesInFolder"] else None
 
@@ -150,7 +156,7 @@ def _replace_database(archive: Archive, database: Path, connection: sqlite3.Conn
     with _temporary_folder(database) as folder:
         extracted = Path(folder, "database")
         archive.extract_database(extracted)
-        _check_database(extracted)
+        migrations.check_history(_check_database(extracted))
         with closing(_connect(extracted, "ro")) as source:
             source.backup(connection)
 
@@ -164,8 +170,8 @@ def _extract_bundles(archive: Archive, folder: Path, keys: list[str]) -> None:
         _sync_folder(folder)
 
 
-def _check_database(database: Path) -> None:
-    """Raise OperationError or UpgradeRejected unless the database is intact and can be upgraded."""
+def _check_database(database: Path) -> set[str]:
+    """Raise OperationError unless the database is intact. Returns its migrations."""
     with closing(_connect(database, "ro")) as connection:
         try:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -175,8 +181,7 @@ def _check_database(database: Path) -> None:
             raise OperationError(f"The database is damaged: {verdict}.")
         if not _table_names(connection) >= {"migrations", "organizations"}:
             raise OperationError("The database is not a Proofstone database.")
-        applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-    migrations.check_history(applied)
+        return {name for (name,) in connection.execute("SELECT name FROM migrations")}
 
 
 def _table_names(connection: sqlite3.Connection) -> set[str]:

@@ -23,7 +23,7 @@ def one_message() -> Iterator[None]:
         message = str(error)
     except peewee.IntegrityError as error:
         message = conflict_for(error).message
-    except (peewee.OperationalError, peewee.InterfaceError, peewee.ProgrammingError) as error:
+    except (peewee.DatabaseError, peewee.InterfaceError) as error:
         message = describe_for_operator(error)
     raise click.ClickException(message)
 

@@ -148,13 +148,28 @@ def test_damaged_databases_are_not_backed_up(installation, file, tmp_path):
             "INSERT INTO migrations VALUES ('9999_later')",
             "newer version of Proofstone: it contains 9999_later",
         ),
-        ("DROP TABLE organizations", "not a Proofstone database"),
     ],
 )
-def test_incompatible_databases_are_rejected(installation, file, change, reason):
+def test_incompatible_databases_are_not_restored(installation, empty, file, change, reason):
     execute(installation, change)
+    back_up(installation, file)
     with pytest.raises(click.ClickException, match=reason):
+        restore(empty, file)
+
+
+def test_other_databases_are_not_backed_up(installation, file):
+    execute(installation, "DROP TABLE organizations")
+    with pytest.raises(OperationError, match="not a Proofstone database"):
         back_up(installation, file)
+
+
+def test_bundles_that_only_the_backup_lacks_are_kept(installation, file):
+    key = upload(installation, b"code")
+    (installation.bundles / key).rename(installation.bundles / "elsewhere")
+    back_up(installation, file)
+    (installation.bundles / "elsewhere").rename(installation.bundles / key)
+    assert restore(installation, file, overwrite=True) == 0
+    assert bundles(installation) == {key: b"code"}
 
 
 def test_missing_databases_are_rejected(empty, file):
