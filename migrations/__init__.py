@@ -93,8 +93,11 @@ def upgrade() -> list[str]:
     with upgrade_lock():
         runner = _runner()
         applied = runner.applied()
-        check_history(applied)
         missing = [migration for migration in runner.status() if not migration.applied]
+        if (newer := _newer(applied)) and not missing:  # after a rollback
+            log.warning("This database is from a newer version of Proofstone: it contains %s.", newer)
+            return []
+        check_history(applied)
         if applied:
             _check_processes(missing)
         for migration in missing:
@@ -119,10 +122,10 @@ def _apply(runner: Runner, name: str) -> None:
         try:
             runner.up(name)
             return
-        except peewee.OperationalError as error:
-            if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
-                raise
+        except peewee.DatabaseError as error:
             reason = first_line(error)
+            if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK):
+                raise UpgradeRejected(f"{name} failed: {reason}. Earlier migrations are applied.") from error
             log.warning("%s waits for its lock: %s", name, reason)
         time.sleep(PAUSE_SECONDS)
     raise UpgradeRejected(
@@ -147,17 +150,24 @@ def pending() -> list[str]:
 
 def check_history(applied: Iterable[str]) -> None:
     """Raise UpgradeRejected if an applied migration is unknown."""
-    known = sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
-    unknown = sorted(set(applied) - set(known))
-    if unknown and unknown[0] > known[-1]:
-        raise UpgradeRejected(
-            f"This database is from a newer version of Proofstone: it contains {unknown[0]}."
-        )
-    if unknown:
+    if newer := _newer(applied):
+        raise UpgradeRejected(f"This database is from a newer version of Proofstone: it contains {newer}.")
+    if set(applied) - set(_known()):
         raise UpgradeRejected(
             "This database is from before 1.0.0 and can't be upgraded. Export its sessions with the version that"
             " created it, then start with an empty database."
         )
+
+
+def _newer(applied: Iterable[str]) -> str | None:
+    """Return the first migration of a newer version, unless the database also has unknown earlier ones."""
+    known = _known()
+    first = min(set(applied) - set(known), default="")
+    return first if first > known[-1] else None
+
+
+def _known() -> list[str]:
+    return sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
 
 
 def _runner() -> Runner:

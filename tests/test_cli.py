@@ -1,6 +1,8 @@
 """The `flask` commands. tests/ops covers the larger ones."""
 
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from bundle_stores import use_folder
 from callers import Caller
 from conftest import LEDGER_KEYS
 from factories import add_event, envelope, make_assessment, make_key, make_organization, make_session
@@ -18,6 +21,7 @@ from models import ApiToken, Delivery, Issue, Organization, Session
 from models.base import db, is_postgres
 from ops import admin
 from rules import api_tokens, plans
+from storage.base import MARKER
 
 UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 ENTRY = "{id: 0192e1c0-0000-7000-8000-000000000001, title: Lost orders, taskBrief: Find them.}"
@@ -51,6 +55,23 @@ def test_upgrade_rejects_unknown_migrations(flask, app, migration, reason):
     assert "missing  0001_tables_and_ledger" in flask("db", "status", fails=True)
 
 
+def test_upgrade_accepts_a_newer_database_after_a_rollback(flask, caplog):
+    db.execute_sql("INSERT INTO migrations (name, applied) VALUES ('9999_later', '2026-01-01')")
+    assert flask("db", "upgrade") == "Nothing to apply.\n"
+    assert "from a newer version of Proofstone: it contains 9999_later" in caplog.text
+
+
+def test_a_failed_migration_is_named(flask, tmp_path, monkeypatch):
+    (tmp_path / "9999_later.py").write_text(
+        'from migrations import execute\n\ndef up(migrator, db):\n    execute("ALTER TABLE nothing ADD a TEXT")\n'
+    )
+    for file in migrations.FOLDER.glob("[0-9]*.py"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    output = flask("db", "upgrade", fails=True)
+    assert re.search("Error: 9999_later failed: .*nothing.*\\. Earlier migrations are applied\\.", output)
+
+
 def environment_for(folder):
     settings = {"DATABASE_URL": f"sqlite:///{folder}/proofstone.db", "LEDGER_KEYS": LEDGER_KEYS}
     return os.environ | settings
@@ -77,7 +98,9 @@ def test_sqlite_files_are_private_with_any_umask(tmp_path):
     assert set(modes.values()) == {0o600}
 
 
-def test_backup_writes_one_file_on_sqlite_and_refers_to_pg_dump_on_postgresql(flask, tmp_path):
+def test_backup_writes_one_file_on_sqlite_and_refers_to_pg_dump_on_postgresql(
+    flask, app, tmp_path, monkeypatch
+):
     file = tmp_path / "proofstone.tar"
     if is_postgres():
         file.touch()
@@ -91,6 +114,9 @@ def test_backup_writes_one_file_on_sqlite_and_refers_to_pg_dump_on_postgresql(fl
     assert flask("backup", file, "--overwrite")
     output = flask("backup", tmp_path / "nowhere" / "proofstone.tar", fails=True)
     assert f"The folder {tmp_path / 'nowhere'} does not exist." in output
+    use_folder(app, tmp_path / "unmounted", monkeypatch)
+    (tmp_path / "unmounted" / MARKER).unlink()
+    assert "The bundle store has no marker" in flask("backup", file, "--overwrite", fails=True)
 
 
 @pytest.mark.parametrize("arguments", [[], *(["--plan", plan] for plan in plans.QUOTAS)])
