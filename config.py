@@ -323,12 +323,12 @@ def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
             yield f"{name} has no effect without {other}."
     if settings["PROXY_STREAMS_PER_KEY"] > (streams := settings["PROXY_STREAMS"]):
         yield f"PROXY_STREAMS_PER_KEY is above PROXY_STREAMS ({streams}): one candidate can use all."
-    platforms = [name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable)]
-    if platforms and not settings["S3_BUCKET"]:
-        yield (
-            f"{platforms[0]} deletes files outside a volume on each restart: "
-            "set S3_BUCKET, or put BUNDLE_FOLDER on a volume."
-        )
+    for platform in [name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable)][:1]:
+        deletes = f"{platform} deletes files outside a volume on each restart"
+        if settings["DATABASE_URL"].startswith("sqlite"):
+            yield f"{deletes}: set DATABASE_URL to PostgreSQL, or put the database on a volume."
+        if not settings["S3_BUCKET"]:
+            yield f"{deletes}: set S3_BUCKET, or put BUNDLE_FOLDER on a volume."
     base_url = settings["BASE_URL"]
     if urlsplit(base_url).scheme == "http" and not is_private_url(base_url):
         yield "BASE_URL is not HTTPS: keys are sent unencrypted. Put a TLS proxy in front."

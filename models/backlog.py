@@ -26,7 +26,10 @@ QUEUE_NAMES = ("delivery", "webhook", "feed", "audit", "events", "submission", "
 
 
 class Count(NamedTuple):
-    """Number of messages, submissions or test runs: `due`, `waiting` (claimed, or for a retry) or `failed`."""
+    """Number of messages, submissions or test runs: `due`, `waiting` (claimed, or for a retry) or `failed`.
+
+    Excludes messages that are scheduled for later.
+    """
 
     kind: str
     state: str
@@ -60,7 +63,9 @@ def _due_or_waiting(column: Any) -> Any:
 
 
 def _counts(table: Any, kind: Any, is_queued: Any = None) -> list[Count]:
-    queued = table.select().where(table.state == "queued" if is_queued is None else is_queued)
+    if is_queued is None:
+        is_queued = (table.state == "queued") & ((table.attempts > 0) | (table.due_at <= clock.now()))
+    queued = table.select().where(is_queued)
     # Ids increase with time, and they are indexed.
     first_id = uuid.UUID(int=int((clock.now() - MAX_DELIVERY_TIME).timestamp() * 1000) << 80)
     failed = table.select().where(table.state == "failed", table.id >= first_id)

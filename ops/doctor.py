@@ -84,7 +84,7 @@ def _network_advice(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _process_advice(settings: Mapping[str, Any]) -> Iterator[str]:
     min_pool = config.other_threads(settings) // 2
-    if settings["DATABASE_POOL"] < min_pool:
+    if is_postgres() and settings["DATABASE_POOL"] < min_pool:
         yield f"DATABASE_POOL is too small: requests wait for a connection. Set it to at least {min_pool}."
     if not settings["RATELIMIT_ENABLED"]:
         yield "RATELIMIT_ENABLED is false: attempts to guess keys are not limited. Set it to true."

@@ -6,6 +6,7 @@ to count in this process or, under gunicorn (gunicorn.conf.py), in files shared 
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -95,15 +96,15 @@ class Monitoring:
         """Check the bundle store, and read queues and heartbeats from the database, for each scrape."""
         up = GaugeMetricFamily("proofstone_database_up", "1 if the database responds, otherwise 0.")
         versions = {(heartbeats.WEB, VERSION)}
-        try:
-            queues = list(_queue_metrics())
-            versions |= heartbeats.running_versions()
-        except DATABASE_ERRORS:
-            queues = []
+        components, queues = self._readiness.check(), []
+        if components["database"] == OK:  # Another attempt to connect could exceed the time of a scrape.
+            with suppress(*DATABASE_ERRORS):
+                queues = list(_queue_metrics())
+                versions |= heartbeats.running_versions()
         up.add_metric([], 1 if queues else 0)
         description = "1 if submissions can be stored in this installation's bundle store, otherwise 0."
         storage = GaugeMetricFamily("proofstone_storage_up", description)
-        storage.add_metric([], self._readiness.check()["storage"] == OK)
+        storage.add_metric([], components["storage"] == OK)
         description = "Versions of the running processes, `web` and `worker`."
         build = GaugeMetricFamily("proofstone_build_info", description, labels=["process", "version"])
         for labels in sorted(versions):

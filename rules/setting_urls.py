@@ -5,6 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 ENCODING_HINT = "special characters are percent-encoded, such as %23 for #"
 _HTTP_URL = re.compile(r"https?://[\w.\[\]:-]+(/[^\s,?#]*)?", re.IGNORECASE)
+_PROVIDERS = ("api.anthropic.com", "api.openai.com")
 _ENDPOINTS = ("/messages", "/responses", "/chat/completions", "/models")
 
 
@@ -29,10 +30,11 @@ def http_url(value: str) -> str:
 
 def provider_url(value: str) -> str:
     url = http_url(value)
-    if url.endswith(_ENDPOINTS):
-        raise ValueError("a base URL such as https://api.openai.com, without the path of an endpoint")
     # Some tools include the version in the base URL; others add it themselves.
-    return url.removesuffix("/v1")
+    url = url.removesuffix("/v1")
+    if url.endswith(_ENDPOINTS) or (urlsplit(url).hostname in _PROVIDERS and urlsplit(url).path):
+        raise ValueError("a base URL such as https://api.openai.com, without the path of an endpoint")
+    return url
 
 
 def issuer_url(value: str) -> str:

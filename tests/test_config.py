@@ -84,7 +84,7 @@ def test_a_valid_value_is_parsed(name, text, value):
                           "https://app.example.com/", "https://app.example.com:443", "https://a.example, *"]),
         ("METRICS_TOKEN", ["short", "with a space in the middle"]),
         ("PORT", ["99999", "0", "http"]), ("WEB_CONCURRENCY", ["0", "two"]),
-        ("OPENAI_BASE_URL", ["https://api.openai.com/v1/chat/completions"]),
+        ("OPENAI_BASE_URL", ["https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1/embeddings"]),
         ("ANTHROPIC_BASE_URL", ["https://api.anthropic.com/v1/messages/"]),
     ],
 )  # fmt: skip
@@ -221,10 +221,14 @@ def test_a_setting_without_effect_is_a_warning(settings, message):
 @pytest.mark.parametrize(
     ("variable", "platform"), [("DYNO", "Heroku"), ("K_SERVICE", "Cloud Run"), ("FLY_APP_NAME", "Fly.io")]
 )
-def test_a_folder_on_a_platform_without_disks_is_a_warning(variable, platform):
-    message = f"{platform} deletes files outside a volume on each restart: "
-    assert warnings(**{variable: "x"}) == [f"{message}set S3_BUCKET, or put BUNDLE_FOLDER on a volume."]
-    assert warnings({"S3_BUCKET": "bundles"}, **{variable: "x"}) == []
+def test_files_on_a_platform_without_disks_are_a_warning(variable, platform, tmp_path):
+    sqlite, postgresql = {"DATABASE_URL": f"sqlite:///{tmp_path}/p.db"}, {"DATABASE_URL": "postgresql:///p"}
+    deletes = f"{platform} deletes files outside a volume on each restart"
+    bundles = f"{deletes}: set S3_BUCKET, or put BUNDLE_FOLDER on a volume."
+    database = f"{deletes}: set DATABASE_URL to PostgreSQL, or put the database on a volume."
+    assert warnings(sqlite, **{variable: "x"}) == [database, bundles]
+    assert warnings(postgresql, **{variable: "x"}) == [bundles]
+    assert warnings(postgresql | {"S3_BUCKET": "bundles"}, **{variable: "x"}) == []
 
 
 @pytest.mark.parametrize(
