@@ -5,16 +5,21 @@ from functools import wraps
 from typing import Any
 
 from access import caller, raises
+from access.idempotency import is_replay
 from errors import InsufficientRole, SubscriptionRequired
 
 
 def subscribed(view: Callable) -> Callable:
-    """Require an active subscription (R11). Raises SubscriptionRequired."""
+    """Require an active subscription (R11), unless the request is a replay. Apply it above `idempotent` (R5)."""
 
     @raises(SubscriptionRequired)
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        caller.organization.require_subscription()
+        try:
+            caller.organization.require_subscription()
+        except SubscriptionRequired:
+            if not is_replay():
+                raise
         return view(*args, **kwargs)
 
     return wrapper

@@ -12,7 +12,7 @@ from flask import Response, g, make_response, request
 from access import caller, raises
 from errors import InProgress, Invalid, KeyReused, invalid
 from models import IdempotentRequest
-from web.json import read_body
+from web.json import Parser, read_body
 from web.unknown_names import check_body
 
 HEADER = "Idempotency-Key"
@@ -29,11 +29,13 @@ PARAMETER = {
     ),
 }
 
+_parser = Parser()
+
 
 def idempotent(view: Any) -> Callable:
     """Run a request once for each of the caller's `Idempotency-Key` values; the header is optional.
 
-    The change and the response are stored in one transaction. Apply it directly below `auth.required`, so a replay
+    The change and the response are stored in one transaction. Apply it above the checks of the request, so a replay
     succeeds even if the request would now be rejected.
     """
 
@@ -61,6 +63,31 @@ def idempotent(view: Any) -> Callable:
 
     wrapper.is_idempotent = True  # type: ignore[attr-defined]
     return wrapper
+
+
+def before_transaction(call: Callable, body: Any = None) -> Callable:
+    """Do slow work before the view's transaction, and pass the result to the view as `prepared`.
+
+    Apply it above `idempotent`. The work would otherwise block all other changes on SQLite, and a failure would roll it
+    back. A replay does nothing.
+
+    body -- the schema of the body, which `call` receives before the path's ids
+    """
+
+    def decorate(view: Callable) -> Callable:
+        @wraps(view)
+        def wrapper(**ids: Any) -> Any:
+            if is_replay():
+                return view(**ids, prepared=None)
+            arguments = []
+            if body:
+                read_body(request)  # and keep it for `idempotent` and the view
+                arguments.append(_parser.parse(body, request))
+            return view(**ids, prepared=call(*arguments, **ids))
+
+        return wrapper
+
+    return decorate
 
 
 def is_replay() -> bool:

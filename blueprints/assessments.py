@@ -5,7 +5,7 @@ from contextlib import suppress
 from flask import jsonify
 
 from access import audit, auth, caller, etags, gates, raises, reports_ignored_fields
-from access.idempotency import idempotent
+from access.idempotency import before_transaction, idempotent
 from blueprints import Blueprint, cursor_page, find, record_task_read, setting, store, with_location
 from errors import AlreadyStarted, NotFound, QuotaExceeded, RepositoryHosted, StoreUnavailable, TaskIncomplete
 from models import ApiToken, Assessment, CandidateKey, Issue
@@ -28,12 +28,13 @@ def _prepare_problem(data):
 @auth.required(ApiToken, scope="write")
 @reports_ignored_fields
 @with_location
-@idempotent
 @gates.subscribed
+@before_transaction(_prepare_problem, body=schemas.NewAssessment())
+@idempotent
 @raises(QuotaExceeded, RepositoryHosted, StoreUnavailable)
 @blp.arguments(schemas.NewAssessment)
 @blp.response(201, schemas.AssessmentResponse)
-@audit.record_change(created="assessment", prepare=_prepare_problem)
+@audit.record_change(created="assessment")
 def create_assessment(data, prepared):
     """Create an assessment
 

@@ -81,7 +81,7 @@ def redeem_key(data):
     or completion; it receives the same session.
     """
     with credential_throttling.lookup(data["key"]), db.atomic():
-        session = sessions.redeem(data["key"], data.get("signing_pub_key"))
+        session = sessions.redeem(data["key"], data.get("signing_pub_key"), build_disclosure)
         audit.record_candidate(session.key, "redeemKey")
     columns = ("task_brief", "brief", "issue_id", "repo_subdir", "setup_instructions")
     return {name: getattr(session.assessment, name) for name in columns} | {

@@ -17,8 +17,8 @@ blp = Blueprint("Candidate keys", __name__, description="Candidates' keys for as
 @blp.post("/assessments/<id:assessment_id>/keys")
 @auth.required(ApiToken, scope="write")
 @reports_ignored_fields
-@idempotent
 @gates.subscribed
+@idempotent
 @raises(DuplicateCandidates, DuplicateExternalId, NoTimeLimit)
 @blp.arguments(NewKeys)
 @blp.response(201, Keys)

@@ -1,11 +1,9 @@
 """Webhooks: event receivers, and deliveries to them."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from access import audit, auth, caller, etags, raises, rate_limits
-from access.idempotency import idempotent
+from access.idempotency import before_transaction, idempotent
 from blueprints import Blueprint, find, page, setting, with_location
 from delivery.webhooks import ForbiddenDestination, check_destination
 from errors import TooManyWebhooks, WebhookDisabled, invalid
@@ -17,21 +15,16 @@ from schemas.queries import PageQuery
 blp = Blueprint("Webhooks", __name__, description="Event receivers, according to Standard Webhooks 1.0.0.")
 
 
-def validate_destination(view: Callable) -> Callable:
-    """Reject a new URL that is not allowed. Apply it above the transaction, because it resolves the host name."""
-
-    @wraps(view)
-    def wrapper(data: dict[str, Any], **ids: Any) -> Any:
-        current = find(Webhook, ids["webhook_id"]).url if ids else None
-        if data.get("url", current) == current:
-            return view(data, **ids)
-        try:
-            warning = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
-        except ForbiddenDestination as error:
-            raise invalid("url", str(error)) from None
-        return view(data | {"last_error": warning, "last_error_at": warning and clock.now()}, **ids)
-
-    return wrapper
+def _check_destination(data: dict[str, Any], webhook_id: Any = None) -> dict[str, Any]:
+    """Reject a new URL that is not allowed; return the columns of a warning. Resolves the host name."""
+    current = find(Webhook, webhook_id).url if webhook_id else None
+    if data.get("url", current) == current:
+        return {}
+    try:
+        warning = check_destination(data["url"], setting("WEBHOOK_ALLOWED_NETWORKS") or ())
+    except ForbiddenDestination as error:
+        raise invalid("url", str(error)) from None
+    return {"last_error": warning, "last_error_at": warning and clock.now()}
 
 
 @blp.get("/webhooks")
@@ -49,13 +42,13 @@ def list_webhooks(query):
 @blp.post("/webhooks")
 @auth.required(ApiToken, scope="admin")
 @with_location
+@before_transaction(_check_destination, body=schemas.NewWebhook())
 @idempotent
 @raises(TooManyWebhooks)
 @blp.arguments(schemas.NewWebhook)
 @blp.response(201, schemas.WebhookWithSecret)
-@validate_destination
 @audit.record_change(created="webhook")
-def create_webhook(data):
+def create_webhook(data, prepared):
     """Create a webhook
 
     Each new event is sent as a POST of `{id, type, timestamp, data}`, signed according to Standard Webhooks 1.0.0, at
@@ -64,7 +57,7 @@ def create_webhook(data):
     rejected. A host name that cannot be resolved is accepted and reported in `lastError`. The secret is shown only in
     this response.
     """
-    hook = receivers.create(caller.organization, **data)
+    hook = receivers.create(caller.organization, **data, **prepared)
     return {"webhook": hook, "secret": hook.secret}
 
 
@@ -85,16 +78,15 @@ def get_webhook(webhook_id):
 @etags.with_if_match
 @blp.arguments(schemas.WebhookUpdate)
 @blp.response(200, schemas.WebhookResponse)
-@validate_destination
-@audit.record_change()
-def update_webhook(data, webhook_id):
+@audit.record_change(prepare=_check_destination)
+def update_webhook(data, webhook_id, prepared):
     """Update a webhook
 
     Changes its URL or event types, or enables or disables it. Events are not sent while it is disabled; read them from
     the feed (`GET /v1/events`).
     """
     check = etags.precondition(lambda: schemas.WebhookResponse().dump({"webhook": find(Webhook, webhook_id)}))
-    return {"webhook": receivers.update(find(Webhook, webhook_id), data, check)}
+    return {"webhook": receivers.update(find(Webhook, webhook_id), data | prepared, check)}
 
 
 @blp.delete("/webhooks/<id:webhook_id>")

@@ -3,12 +3,11 @@
 from flask import current_app
 
 from access import audit, auth, caller, etags, raises, rate_limits
-from access.idempotency import idempotent
+from access.idempotency import before_transaction, idempotent
 from blueprints import Blueprint, find, page, with_location
 from errors import invalid
 from integrations import notification_schemas as schemas
 from integrations import notifications
-from integrations.calls import before_transaction
 from integrations.errors import NoIntegrationKeys
 from integrations.tables import NotificationChannel
 from models import ApiToken, Assessment

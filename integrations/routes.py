@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 
 from access import audit, auth, caller, etags, raises, rate_limits
-from access.idempotency import idempotent
+from access.idempotency import before_transaction, idempotent
 from blueprints import Blueprint, find, page, setting, with_location
 from errors import (
     Conflict,
@@ -22,7 +22,7 @@ from errors import (
 )
 from integrations import commands, connection, integrations, orders, rules, schemas, secrets, worker
 from integrations.adapter import CredentialRejected, Job, Rejected, Stage
-from integrations.calls import before_transaction, system_calls
+from integrations.calls import system_calls
 from integrations.connection import connect
 from integrations.errors import DuplicateRule, InvalidSignature, NoIntegrationKeys, SystemFailed
 from integrations.systems import adapters

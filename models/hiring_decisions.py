@@ -44,9 +44,7 @@ def decide(
 
 def decide_hired(key: CandidateKey, reviewer: ApiToken | None, is_hired: bool) -> None:
     """Mark a locked candidate as hired, or undo it without changing other decisions. Raises NotFinished."""
-    if is_hired == (key.decision == "hired"):
-        _mark_hired(Session.get_or_none(Session.key == key), is_hired)
-    else:
+    if is_hired != (key.decision == "hired"):
         decide(key, reviewer, "hired" if is_hired else "undecided")
 
 

@@ -141,6 +141,7 @@ class Score(ProtectedModel, ErasedWithSession):
             return latest
         columns |= {"reviewer": reviewer, "reason": reason, "independent": is_independent}
         score = cls.create(session=session, criterion=criterion, **columns)
+        session.update_columns(updated_at=clock.now())
         score._publish("score.updated")
         return score
 
@@ -161,6 +162,7 @@ class Score(ProtectedModel, ErasedWithSession):
             if score is None:
                 raise NotFound()
             score.record_change("withdrawn", withdrawn_at=clock.now(), withdrawal_reason=reason)
+            session.update_columns(updated_at=clock.now())
             _store_total(session)
             score._publish("score.withdrawn")
         return score

@@ -77,7 +77,13 @@ class NewAssessment(Body):
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA)
     time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)
-    expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
+    expires_in_days = Integer(
+        "Days until candidate keys expire.",
+        min=1,
+        max=365,
+        load_default=7,
+        example=7,
+    )
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
     rubric_id = Reference("A rubric to score the sessions with.")
     brief = Nested(StructuredBrief, "The task in structured form, for clients that support it.")
@@ -107,8 +113,11 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+_DEFAULTS = {"expires_in_days": 7, "blind": False, "show_test_counts": False, "archived": False}
+
+
 class AssessmentUpdate(Body):
-    """Changes to an assessment; null clears a field."""
+    """Changes to an assessment; null clears a field, or restores its default."""
 
     is_update = True
 
@@ -118,18 +127,25 @@ class AssessmentUpdate(Body):
     repo_url = RepositoryUrl("Repository, without a password.", example=EXAMPLE_REPOSITORY, null=True)
     repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA, null=True)
     time_limit_minutes = Integer("Time limit in minutes, if any.", min=1, max=43_200, example=90, null=True)
-    expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7)
+    expires_in_days = Integer("Days until new keys expire.", min=1, max=365, example=7, null=True)
     reminder_days_before = Integer(_REMINDER, min=1, max=364, example=2, null=True)
     rubric_id = Reference("Rubric. Existing scores keep their version.", null=True)
     brief = Nested(StructuredBrief, "The task in structured form.", null=True)
     setup_instructions = Text(10_000, "Instructions for the workspace.", example="make setup", null=True)
     allowed_tools = ToolList(null=True)
     token_budget_usd = Dollars(_BUDGET, attribute="token_budget_nano_usd", example=20, null=True)
-    blind = Flag(_BLIND, example=False)
-    show_test_counts = Flag(_SHOW_TEST_COUNTS, example=False)
+    blind = Flag(_BLIND, example=False, null=True)
+    show_test_counts = Flag(_SHOW_TEST_COUNTS, example=False, null=True)
     archived = Flag(
-        "True to hide it from the console's list. Candidates and the API are not affected.", example=True
+        "True to hide it from the console's list. Candidates and the API are not affected.",
+        example=True,
+        null=True,
     )
+
+    @ma.post_load
+    def restore_defaults(self, data: dict, **kwargs: Any) -> dict:
+        cleared = {name: value for name, value in _DEFAULTS.items() if data.get(name, value) is None}
+        return data | cleared
 
     @ma.validates("task_brief")
     def check_brief(self, value: str, **kwargs: Any) -> None:

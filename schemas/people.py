@@ -7,8 +7,8 @@ from schemas.keys import Invite
 from schemas.timestamps import Timestamp
 
 _ROLE = (
-    "`admin`: full access. `reviewer`: full access except people, tokens, webhooks, settings and erasure. `observer`: "
-    "read-only access."
+    "`admin`: full access. `reviewer`: full access except people, tokens, webhooks, integrations, chat channels, "
+    "runners, settings, erasure and compliance reports. `observer`: read-only access."
 )
 
 

@@ -70,7 +70,7 @@ class CursorPageQuery(Filter):
     """Optional pagination by cursor."""
 
     limit = Limit(None)
-    after = After("The previous page's `next`. A page takes constant time, regardless of the list's length.")
+    after = After("The previous page's `next`. Unlike `offset`, takes the same time on each page.")
     order = Choice(["asc", "desc"], "Sort order by creation time. `asc`: oldest first; `desc`: newest first.")
 
 

@@ -112,7 +112,10 @@ def _parameters() -> Collection[str]:
 
 
 def _report(names: list[str]) -> None:
-    g.ignored_names = [*g.get("ignored_names", ()), *filter(_REPORTABLE.fullmatch, names)]
+    # A body can be read twice (access/idempotency.py).
+    g.ignored_names = list(
+        dict.fromkeys([*g.get("ignored_names", ()), *filter(_REPORTABLE.fullmatch, names)])
+    )
 
 
 def _unknown_fields(schema: ma.Schema, body: Any, path: list) -> Iterator[tuple[list, list[str]]]:

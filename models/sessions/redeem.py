@@ -1,12 +1,15 @@
 """Redeem a candidate key (R4, R28 to R31)."""
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from errors import AlreadyRedeemed, ConsentRequired, KeyExpired, KeyNotFound, SessionClosed, TimeLimitPassed
 from models.base import clock, db
 from models.feed import FeedEvent
 from models.keys import CandidateKey
+from models.orgs import Organization
 from models.sessions.close import close_at_limit
 from models.sessions.events import Event, SigningKey
 from models.sessions.session import Consent, Session, lock_key
@@ -24,8 +27,13 @@ def find_key(key_text: str) -> CandidateKey:
     return CandidateKey.with_parents().where(CandidateKey.id == key.id).get()
 
 
-def redeem(key_text: str, public_key: str | None = None) -> Session:
+def redeem(
+    key_text: str, public_key: str | None = None, get_disclosure: Callable[[Organization], Any] | None = None
+) -> Session:
     """Start the key's session, or return it if the client lost the response (R31).
+
+    get_disclosure -- returns the current disclosure, to which the candidate must have consented unless the client
+        displayed its own; by default any consent counts
 
     Raises KeyNotFound, KeyExpired, ConsentRequired and AlreadyRedeemed.
     """
@@ -35,7 +43,7 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
         key = find_key(key_text)
         session = Session.get_or_none(Session.key == key)
         if session is None:
-            session = _start(key)
+            session = _start(key, get_disclosure and get_disclosure(key.organization)["hash"])
         else:
             _redeem_again(session)
         SigningKey.add(session, public_key)
@@ -43,8 +51,12 @@ def redeem(key_text: str, public_key: str | None = None) -> Session:
     return session
 
 
-def _start(key: CandidateKey) -> Session:
-    if not Consent.select().where(Consent.key == key).exists():
+def _start(key: CandidateKey, disclosure_hash: str | None) -> Session:
+    consents = Consent.select().where(Consent.key == key)
+    if disclosure_hash:
+        is_current = (Consent.disclosure_hash == disclosure_hash) | Consent.disclosure_hash.is_null()
+        consents = consents.where(is_current)
+    if not consents.exists():
         raise ConsentRequired()
     # Prevents changes to the assessment after the candidate has seen it.
     key.assessment = key.assessment.lock("FOR SHARE")

@@ -42,7 +42,8 @@ def update(hook: Webhook, values: dict[str, Any], check: Callable[[], None] = la
         if changes:
             hook.update_columns(updated_at=clock.now(), **changes)
         if enabled and not hook.is_enabled:
-            hook.update_columns(disabled_reason=None, disabled_at=None, failing_since=None, held_until=None)
+            columns = dict.fromkeys(("disabled_reason", "disabled_at", "failing_since", "held_until"))
+            hook.update_columns(**columns, updated_at=clock.now())
         elif enabled is False and hook.is_enabled:
             disable(hook, "paused")
     return hook
@@ -68,5 +69,5 @@ def delete(hook: Webhook) -> None:
 
 def disable(hook: Webhook, reason: str) -> None:
     """Disable the webhook and cancel its queued deliveries, which reviewers can redeliver."""
-    hook.update_columns(disabled_reason=reason, disabled_at=clock.now())
+    hook.update_columns(disabled_reason=reason, disabled_at=clock.now(), updated_at=clock.now())
     WebhookDelivery.cancel_queued(hook)

@@ -89,7 +89,8 @@ def test_a_replay_returns_the_first_response_even_after_changes(reviewer, organi
     reviewer.patch(f"{PATH}/{first['assessment']['id']}", {"title": "Other"})
     organization.subscribe(None)
     organization.update_columns(plan="trial")
-    assert post(reviewer, key="another").status_code == 402
+    for body in (NEW, {"title": ""}):
+        assert post(reviewer, key="another", body=body).status_code == 402
     assert post(reviewer).json == first
 
 

@@ -186,6 +186,17 @@ def test_redeem_requires_consent_with_the_same_key(anonymous, assessment, key):
     assert Session.select().count() == SigningKey.select().count() == 0
 
 
+def test_redeem_requires_consent_to_the_current_disclosure(anonymous, reviewer, key):
+    outdated = body_of(anonymous.get(CONSENT, key=key.key))["disclosureHash"]
+    consent(anonymous, key, disclosureHash=outdated)
+    body_of(reviewer.patch("/v1/org/settings", {"retentionDays": 180}))
+    assert error_of(redeem(anonymous, key)) == (403, "consent_required")
+    current = body_of(anonymous.get(CONSENT, key=key.key))
+    assert not current["alreadyConfirmed"]
+    consent(anonymous, key, disclosureHash=current["disclosureHash"])
+    body_of(redeem(anonymous, key))
+
+
 # Redeem
 
 
@@ -354,11 +365,12 @@ def test_candidates_can_work_without_a_subscription(anonymous, candidate, organi
 
 
 @pytest.mark.parametrize("status", ["completed", "expired"])
-def test_candidates_do_not_see_that_they_are_hired(reviewer, candidate, anonymous, session, status):
+def test_candidates_do_not_see_that_they_are_hired(clock, reviewer, candidate, anonymous, session, status):
     if status == "completed":
         body_of(complete(anonymous, session))
     else:
         body_of(reviewer.post(f"/v1/sessions/{session.id}/close"))
+    clock.fixed += timedelta(days=1)
     path = f"/v1/candidates/{session.key_id}"
     assert (
         body_of(reviewer.put(f"{path}/decision", {"decision": "hired", "reason": "Best"}))["candidate"][
@@ -371,6 +383,7 @@ def test_candidates_do_not_see_that_they_are_hired(reviewer, candidate, anonymou
     own += (body_of(anonymous.get(CONSENT, key=session.key.key)),)
     assert [each.get("status") for each in own] == [status] * 4
     assert '"hired"' not in candidate.get("/v1/candidate/me/export").text
+    assert own[0]["updatedAt"] == own[0]["closedAt"]
 
 
 def test_each_item_of_the_disclosure_is_one_text(anonymous, key):

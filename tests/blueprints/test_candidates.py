@@ -244,6 +244,7 @@ def test_hiring_requires_a_finished_session(clock, reviewer, assessment, key):
     assert column(reviewer, "status") == ["active", "pending"]
     clock.fixed = key.expires_at
     assert error_of(hire(reviewer, unused)) == (409, "not_finished")
+    assert status_of(hire(reviewer, unused, False)) == "expired"
 
 
 def test_hired_must_be_a_boolean(reviewer, key, session):

@@ -487,6 +487,10 @@ def test_null_clears_optional_fields_and_a_new_repository_clears_the_commit(revi
     assert reviewer.patch(path, body).json["assessment"]["timeLimitMinutes"] is None
     row = Assessment.get_by_id(assessment.id)
     assert (row.time_limit_minutes, row.reminder_days_before, row.repo_commit) == (None, None, None)
-    for field in ("title", "role", "taskBrief", "expiresInDays"):
+    for field in ("title", "role", "taskBrief"):
         assert error_paths(reviewer.patch(path, {field: None})) == [[field]]
+    body_of(reviewer.patch(path, {"expiresInDays": 30, "blind": True, "archived": True}))
+    cleared = body_of(reviewer.patch(path, {"expiresInDays": None, "blind": None, "archived": None}))
+    names = ("expiresInDays", "blind", "archivedAt")
+    assert [cleared["assessment"][name] for name in names] == [7, False, None]
     assert error_paths(reviewer.patch(path, {"rubricId": str(assessment.id)})) == [["rubricId"]]

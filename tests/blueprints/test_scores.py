@@ -8,6 +8,7 @@ from factories import add_event, envelope, make_assessment, make_key, make_perso
 from response_checks import body_of, error_of, error_paths
 
 from models import FeedEvent, Score, privacy, sessions
+from rules.timestamps import format_timestamp
 
 
 def criterion(key, weight=1, values=(1, 3, 5)):
@@ -100,6 +101,20 @@ def test_repeating_the_latest_score_is_idempotent(reviewer, scored):
     body = {"comment": "Why", "evidence": ["first"]}
     assert put(reviewer, scored, "quality", 2, **body) == put(reviewer, scored, "quality", 2, **body)
     assert Score.select().count() == 1
+
+
+def test_each_change_updates_the_session(clock, reviewer, scored):
+    changes = [
+        lambda: put(reviewer, scored, "quality", 2),
+        lambda: put(reviewer, scored, "quality", 2, comment="Why"),
+        lambda: put(reviewer, scored, "recommendation", 3),
+        lambda: body_of(reviewer.delete(path_of(scored, "recommendation"))),
+    ]
+    for change in changes:
+        clock.fixed += timedelta(minutes=1)
+        change()
+        session = body_of(reviewer.get(f"/v1/sessions/{scored.id}"))
+        assert session["updatedAt"] == format_timestamp(clock.fixed)
 
 
 def test_a_new_rubric_version_starts_a_new_scorecard(reviewer, scored, rubric):

@@ -306,7 +306,8 @@ def test_messages_are_signed_with_all_secrets_from_the_last_day(clock, worker, h
 
 def test_test_message_is_sent_once_and_its_result_is_listed(worker, hook, receiver):
     receiver.responses = [(500, {}, b"Not today.")]
-    hook.update(enabled=False)
+    disabled = hook.update(enabled=False)
+    assert disabled["updatedAt"] == disabled["disabledAt"]
     assert hook.test()["state"] == "queued"
     worker.post_webhooks()
     payload = verify(receiver.messages[0], hook.secret)

@@ -405,3 +405,19 @@ def test_an_assessment_can_differ_from_its_shipped_problem(reviewer, store, ship
     body |= {"repoUrl": "https://example.com/a"}
     own = body_of(reviewer.post("/v1/assessments", body), 201)["assessment"]
     assert (own["repository"], own["rubricId"], stored(store)) == (None, None, 3)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+def test_a_rejected_assessment_leaves_no_files(app, reviewer, organization, clock, store, shipped, headers):
+    admin.import_catalog(admin.CATALOG)
+    organization.update_columns(plan="trial")
+    organization.subscribe("trialing")
+    path, body = "/v1/assessments", {"title": "A", "role": "B", "issueId": shipped["id"]}
+    while (response := reviewer.request("POST", path, json=body)).status_code == 201:
+        pass
+    assert error_of(response) == (403, "quota_exceeded")
+    created = Assessment.select().count()
+    assert error_of(reviewer.request("POST", path, json=body, headers=headers)) == (403, "quota_exceeded")
+    clock.fixed += MAX_REQUEST_DURATION
+    Worker(app.config, store).run_once()
+    assert stored(store) == 3 * created
