@@ -82,6 +82,16 @@ def set_read_only(server, is_read_only=True):
     server.query("SELECT pg_reload_conf()")
 
 
+def wait_for_writers(server):
+    """Wait until the transactions that began before `set_read_only` have ended."""
+    # A new process has the setting only after all others were told to reload it.
+    setting = "SHOW default_transaction_read_only"
+    wait_until(lambda: server.query(setting) == [("on",)], "The setting was not reloaded.")
+    ((now,),) = server.query("SELECT clock_timestamp()")
+    earlier = f"SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' AND xact_start < '{now}'"
+    wait_until(lambda: not server.query(earlier), "A transaction did not end.")
+
+
 @pytest.mark.parametrize("stop", [set_read_only, EmbeddedServer.shut_down], ids=["read-only", "shut down"])
 def test_a_failover_under_load_loses_no_acknowledged_write(own_server, tmp_path, stop):
     own_server.create_database("proofstone")
@@ -94,6 +104,7 @@ def test_a_failover_under_load_loses_no_acknowledged_write(own_server, tmp_path,
                 stop(own_server)
                 wait_until(lambda: callers.rejected, "No request was rejected.")
                 if stop is set_read_only:
+                    wait_for_writers(own_server)
                     standby.wait_until_synchronized()
                 standby.promote()
                 callers.wait_for_successes()
