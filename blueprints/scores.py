@@ -93,8 +93,8 @@ def put_score(data, session_id, criterion):
     """Score a criterion
 
     Sets the caller's score in the rubric's current version. Earlier scores stay in the history; explain a revision in
-    `reason`. Send `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen. The criterion
-    `recommendation` exists in every rubric: 1 (strong no) to 4 (strong yes).
+    `reason`. Send `rubricId`, `rubricVersion` and `replaces` to avoid overwriting a change that you have not seen. The
+    criterion `recommendation` exists in every rubric: 1 (strong no) to 4 (strong yes).
     """
     return {"score": Score.submit(find(Session, session_id), criterion, caller, **data)}
 

@@ -273,7 +273,8 @@ def scorecard(
     }
     if only_reviewer is not None:
         history = [score for score in history if score.reviewer.author.id == only_reviewer.author.id]
-        version = _version(current, history, number) or version
+        # Their own latest version, which can be another one.
+        version = (number is None and _version(current, history, None)) or version
     criteria = [_with_scores(criterion, version, history) for criterion in version.criteria]
     lowest, highest = scoring.total_score_range(version.criteria)
     return {

@@ -163,5 +163,7 @@ class Scores(Schema):
         example=False,
     )
     reviewer_count = Integer(
-        "Number of reviewers with a current score in this version, including hidden ones.", example=2
+        "Number of reviewers with a current score, including hidden ones, in the requested version or the one in which "
+        "the session was last scored.",
+        example=2,
     )

@@ -70,6 +70,21 @@ def test_other_scores_appear_after_a_person_has_scored_every_criterion(people, s
     assert values(carol, scored) == {"quality": [], "tests": []}
 
 
+def test_hidden_scores_of_an_earlier_version_are_counted(people, reviewer, assessment, scored):
+    path = f"/v1/rubrics/{assessment.rubric_id}"
+    criteria = body_of(reviewer.get(path))["rubric"]["criteria"]
+    body_of(reviewer.patch(path, {"criteria": [criteria[0] | {"title": "Renamed"}, *criteria[1:]]}))
+    card = scorecard(people[1], scored)
+    assert [card[name] for name in ("othersHidden", "rubricVersion", "reviewerCount")] == [True, 2, 1]
+
+
+def test_a_removed_rubrics_version_can_be_read_while_scores_are_hidden(people, reviewer, assessment, scored):
+    body_of(reviewer.patch(f"/v1/assessments/{assessment.id}", {"rubricId": None}))
+    for query in ({}, {"version": 1}):
+        card = body_of(people[1].get(f"/v1/sessions/{scored.id}/scores", **query))
+        assert [card[name] for name in ("othersHidden", "rubricVersion", "reviewerCount")] == [True, 1, 1]
+
+
 def reveal(caller, row, kind="sessions"):
     return caller.post(f"/v1/{kind}/{row.id}/scores/reveal")
 
