@@ -69,8 +69,8 @@ class Delivery(Leased, Model):
 
     def remove_saved_email(self) -> None:
         """Queue the removal of the message's file, if there can be one."""
-        # A bounce or cancellation can have followed. A worker can save a claimed message until its lease expires.
-        due_at = max(self.due_at, clock.now())
+        # A worker can save a claimed message until its lease expires, even if a bounce or cancellation followed.
+        due_at = clock.now() if self.state == "saved" else max(self.due_at, clock.now())
         if self.attempts and self.state not in ("sent", "suppressed"):
             removal = {"kind": REMOVAL, "data": {"email": str(self.id)}, "due_at": due_at}
             Delivery.create(organization=self.organization_id, subject_id=self.subject_id, **removal)
