@@ -20,6 +20,7 @@ from integrations.tables import (
     IntegrationRule,
 )
 from models import Delivery, clock, db, invitations
+from models.database import for_update
 
 MAY_NOT_EMAIL = "may_not_email"
 
@@ -31,7 +32,7 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     MAY_NOT_EMAIL: (
         "The candidate must not be emailed, according to the applicant-tracking system.",
-        "Allow emails to the candidate there, then retry.",
+        "Allow emails to the candidate there, then retry. A retry confirms that the candidate may be emailed.",
     ),
     "assessment_unavailable": (
         "The rule's assessment was archived or deleted.",
@@ -81,7 +82,10 @@ def add(
     person_id: str | None = None,
     may_email: bool = True,
 ) -> None:
-    """Insert or reopen an order in the caller's transaction, unless the application was erased."""
+    """Insert or reopen an order in the caller's transaction, unless the application was erased.
+
+    may_email -- False blocks the order, unless the candidate has been invited
+    """
     ids = {"integration": integration, "rule": rule, "application_id": application_id}
     start = {} if may_email else {"state": ATTENTION, "reason": MAY_NOT_EMAIL, "due_at": None}
     insert = IntegrationOrder.insert(**ids, person_id=person_id, **start).on_conflict_ignore()
@@ -95,16 +99,15 @@ def add(
         if order.state == ATTENTION:
             order.publish("order.attention")
         return
+    is_same = (IntegrationOrder.application_id == application_id) & (IntegrationOrder.rule == rule)
+    order = for_update(IntegrationOrder.of(integration).where(is_same)).first()
+    if order is None:  # erased since the insertion
+        return
+    if not may_email and order.key_id is None:
+        order.change_state(ATTENTION, MAY_NOT_EMAIL, due_at=None)
     # A received order can have been read just before the stage changed again.
-    is_reopenable = IntegrationOrder.state.in_((SKIPPED, RECEIVED))
-    now = clock.now()
-    reopened = {"state": RECEIVED, "due_at": now, "attempts": 0, "failing_since": None, "updated_at": now}
-    IntegrationOrder.update(reopened).where(
-        IntegrationOrder.integration == integration,
-        IntegrationOrder.application_id == application_id,
-        IntegrationOrder.rule == rule,
-        is_reopenable,
-    ).execute()
+    elif may_email and order.state in (SKIPPED, RECEIVED):
+        _read_again(order)
 
 
 def was_erased(integration: Integration, application_id: str | None) -> bool:

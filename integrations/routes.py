@@ -386,7 +386,8 @@ def retry_order(data, integration_id, order_id):
     """Retry an order
 
     Reads the application again, or tries a failed report again. Never sends a second email, except with the action
-    `invite`.
+    `invite`. With `may_not_email`, a retry confirms that the candidate may be emailed: the system's API does not always
+    repeat what its webhook said.
     """
     among = IntegrationOrder.of(find(Integration, integration_id))
     order = orders.retry(find(IntegrationOrder, order_id, among), data["action"])

@@ -14,6 +14,8 @@ const STATES = ["attention", "received", "invited", "started", "submitted", "sco
 const PAGE_SIZE = 20;
 // These continue without a person.
 const CONTINUING = ["credential_rejected", "email_suppressed"];
+// A choice, and a confirmation that the candidate may be emailed.
+const DECIDED_ONE_BY_ONE = ["already_assessed", "may_not_email"];
 const KINDS = { attention: "bad", submitted: "good", scored: "good", skipped: "off", expired: "off", revoked: "off", erased: "off" };
 
 /** Build the list of an integration's orders. */
@@ -86,8 +88,7 @@ function actions(order, path, context) {
 
 async function retryAll(path, context) {
   const found = await api.all(path, "orders", { query: { state: "attention" }, signal: context.signal });
-  // `already_assessed` needs a choice.
-  const retried = found.filter(({ reason }) => reason !== "already_assessed" && !CONTINUING.includes(reason));
+  const retried = found.filter(({ reason }) => ![...DECIDED_ONE_BY_ONE, ...CONTINUING].includes(reason));
   let failure = null;
   for (const { id } of retried) await api.post(`${path}/${id}/retry`, { action: null }).catch((error) => (failure = error));
   if (failure) toastError(failure);

@@ -285,6 +285,10 @@ class Story:
         """Send one webhook about the application's current stage."""
         assert self.account.send_once(*self.account.stage_change(application)) == 200
 
+    def hint_about(self, application: str, **fields: Any) -> None:
+        """Send one webhook that says that the application is in the rule's stage, with fields of the candidate."""
+        assert self.account.send_once(*self.account.stage_change(application, self.stage, **fields)) == 200
+
     def invite(self, *addresses: str, **names: Any) -> str:
         """Add an application, and move it to the rule's stage."""
         application = self.account.apply(self.job, self.other_stage, *addresses, **names)

@@ -79,6 +79,27 @@ def test_a_candidate_who_may_not_be_emailed_needs_a_person(start, place):
         assert story.place.emails() == []
 
 
+@pytest.mark.parametrize("state", ["received", "skipped"])
+def test_a_later_webhook_that_forbids_emails_stops_the_order(start, state):
+    with start("greenhouse") as story:
+        story.set_up()
+        application = story.account.apply(story.job, story.other_stage, ADA)
+        story.hint_about(application, can_email=True)
+        if state == "skipped":
+            story.wait_for(application, "skipped")
+        story.account.set_stage(application, story.stage)
+        for _ in range(2):
+            story.hint_about(application, can_email=False)
+        story.wait_for(application, "attention", "may_not_email")
+        story.settle()
+        assert story.place.emails() == []
+        assert event_types(story).count("order.attention") == 1
+        story.retry(story.order(application))
+        story.key_for(ADA)
+        story.hint_about(application, can_email=False)
+        assert story.order(application)["state"] == "invited"
+
+
 @pytest.mark.parametrize("how", ["rejected", "hired"])
 def test_a_candidate_who_has_left_the_stage_is_skipped_and_a_new_hint_reopens(story, how):
     story.set_up()

@@ -197,6 +197,22 @@ def test_hostile_texts_in_dialogs_and_their_focus(open_console, team, hostile_in
     assert visit.is_clean()
 
 
+def test_retry_all_leaves_out_what_a_person_must_decide(open_console, team, hostile_integration):
+    visit = open_console(team, "/organization/integrations").settle()
+    retried = []
+
+    def retry(route):
+        retried.append(route.request.url.split("/")[-2])
+        route.fulfill(json={"order": {}})
+
+    visit.page.route("**/retry", retry)
+    press(visit, "Retry all")
+    assert visit.shows("Trying again.")
+    reasons = {order["reason"] for order in orders_of(team) if order["id"] in retried}
+    continuing = {"credential_rejected", "email_suppressed"}
+    assert reasons == REASONS.keys() - {"already_assessed", "may_not_email"} - continuing
+
+
 @pytest.mark.parametrize("role", ["reviewer", "observer"])
 def test_only_admins_get_actions(open_console, team, hostile_integration, role):
     visit = open_console(add_person(team, "Olga", role), "/organization/integrations", width=PHONE).settle()
