@@ -10,6 +10,7 @@ from integrations.tables import (
     ASKED,
     ATTENTION,
     CREDENTIAL_REJECTED,
+    DELETED,
     EMAIL_FAILED,
     EMAIL_SUPPRESSED,
     RECEIVED,
@@ -68,7 +69,7 @@ REASONS: dict[str, tuple[str, str]] = {
 def receive(integration: Integration, hint: Hint) -> None:
     """Process a webhook: insert or reopen an order, or handle a deletion. Never calls the system."""
     if hint.is_deleted:
-        _erase_deleted(integration, hint)
+        _handle_deletion(integration, hint)
     elif rule := rules.find(integration, hint.stage_id, hint.job_ids):
         with db.atomic():
             for application_id in hint.application_ids:
@@ -127,16 +128,22 @@ def create(
         return list(IntegrationOrder.of(integration).where(is_affected).order_by(IntegrationOrder.id))
 
 
-def _erase_deleted(integration: Integration, hint: Hint) -> None:
-    """Request the erasure of candidates that were deleted in the system, and erase orders without a candidate."""
+def _handle_deletion(integration: Integration, hint: Hint) -> None:
+    """Request the erasure of candidates that were deleted in the system. Orders without a candidate are read again.
+
+    A merge deletes the person, too, but not always the application. The worker erases the order if it is gone.
+    """
     is_affected = IntegrationOrder.application_id.in_(hint.application_ids)
     if hint.person_id is not None:
         is_affected |= IntegrationOrder.person_id == hint.person_id
     for order in list(IntegrationOrder.of(integration).where(is_affected)):
         with db.atomic():
             locked = order.lock()
-            if locked.key_id is None:
-                locked.erase(reports=False)
+            if locked.key_id is None and locked.reason == MAY_NOT_EMAIL:
+                locked.erase(reports=False)  # reading could invite the candidate
+            elif locked.key_id is None:
+                reason = locked.reason if locked.state == RECEIVED else None
+                _read_again(locked, reason=reason, person_id=DELETED)
         if locked.key_id is not None:
             locked.key.request_erasure()
 

@@ -12,6 +12,7 @@ from integrations.adapter import Application, read_name
 from integrations.tables import (
     ALREADY_ASSESSED,
     ATTENTION,
+    DELETED,
     INVITED,
     SKIPPED,
     Integration,
@@ -55,17 +56,19 @@ def _lock_unchanged(order: IntegrationOrder) -> IntegrationOrder | None:
 
 def _decide(order: IntegrationOrder, integration: Integration, application: Application | None) -> None:
     rule = None
-    if orders.was_erased(integration, order.application_id):
+    is_deleted = application is None and order.person_id == DELETED
+    if is_deleted or orders.was_erased(integration, order.application_id):
         order.erase(reports=False)
         return
+    if application is not None:
+        order.person_id = application.person_id
     if application is not None and application.is_active:
         rule = rules.find(integration, application.stage_id, (application.job_id,))
     if application is None or rule is None or rule.id != order.rule_id:
-        order.change_state(SKIPPED, **_SETTLED)
+        order.change_state(SKIPPED, **_SETTLED, person_id=order.person_id)
         if application is not None and rule is not None:
             orders.add(integration, rule, application.id, application.person_id)
         return
-    order.person_id = application.person_id
     if reason := _find_obstacle(integration, rule, application):
         order.change_state(ATTENTION, reason, **_SETTLED, person_id=application.person_id)
     elif not _has_subscription(integration):

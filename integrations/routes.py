@@ -402,8 +402,8 @@ def receive_stage_change(integration_id):
     """Receive a system's webhook
 
     For the connected system only, which signs the body with the integration's secret. An application that enters a
-    rule's stage gets an order. A candidate's deletion erases their orders, or requests the erasure of their data. Other
-    events are ignored. The body is at most 1 MiB.
+    rule's stage gets an order. A candidate's deletion requests the erasure of their data; orders without an invitation
+    are erased if their application no longer exists. Other events are ignored. The body is at most 1 MiB.
     """
     integration = integration_id and Integration.alive().where(Integration.id == integration_id).get_or_none()
     if not integration:

@@ -30,6 +30,8 @@ CREDENTIAL_REJECTED = "credential_rejected"
 EMAIL_FAILED, EMAIL_SUPPRESSED = "email_failed", "email_suppressed"
 # An order's `reported` after a person has asked for a report.
 ASKED = ""
+# An order's `person_id` after the person was deleted in the system, until the application is read again.
+DELETED = ""
 # A report's states.
 QUEUED, SENT, DROPPED, FAILED = "queued", "sent", "dropped", "failed"
 # An order's changes are collected for this long before they are reported.

@@ -287,6 +287,18 @@ def test_a_deletion_in_the_system_becomes_an_erasure_request(story):
     assert "candidate.erasure_requested" in event_types(story)
 
 
+def test_a_merge_keeps_the_order_of_the_application(start):
+    with start("greenhouse") as story:
+        story.set_up()
+        application = story.invite()
+        story.wait_for(application, "attention", "no_address")
+        merged = {"id": story.account.candidate_of(application)["id"], "deleted_application_ids": []}
+        story.account.merge(application)
+        story.account.set_address(application, {"value": ADA, "type": "personal"})
+        assert story.account.send(*story.account.event("delete_candidate", {"person": merged})) == [200]
+        story.key_for(ADA)
+
+
 def test_the_erasure_names_the_system_whose_notes_stay(story):
     story.set_up()
     application = story.invite(ADA)

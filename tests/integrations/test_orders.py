@@ -469,14 +469,6 @@ def test_an_erased_application_is_forgotten_and_never_invited_again(
     assert state_of(order) == ("erased", None)
 
 
-def test_a_deletion_in_the_system_requests_erasure(system, receive, invited, integration):
-    waiting = receive(system.add("2", person_id="p1", email=None))
-    orders.receive(integration, Hint((), "p1", is_deleted=True))
-    assert CandidateKey.get_by_id(invited.key_id).erasure_requested_at
-    assert (waiting.lock().state, waiting.lock().application_id) == ("erased", None)
-    assert receive(system.add("2")) is None
-
-
 def test_every_reason_has_a_sentence_and_a_remedy():
     for sentence, remedy in orders.REASONS.values():
         assert sentence.endswith(".")

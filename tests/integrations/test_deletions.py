@@ -1,0 +1,51 @@
+"""What remains of an order after a deletion: of the candidate, in the system or here, or of the integration."""
+
+import pytest
+
+from integrations import orders
+from integrations.adapter import Hint
+from models import CandidateKey
+
+
+def delete(integration, person_id="p1", *application_ids):
+    orders.receive(integration, Hint(application_ids, person_id, is_deleted=True))
+
+
+def ids_of(order):
+    order = order.lock()
+    return order.state, order.application_id, order.person_id
+
+
+def test_a_deletion_in_the_system_requests_erasure(system, receive, work, invited, integration):
+    waiting = receive(system.add("2", person_id="p1", email=None))
+    work()
+    del system.applications["2"]
+    delete(integration)
+    assert CandidateKey.get_by_id(invited.key_id).erasure_requested_at
+    assert waiting.lock().person_id == ""
+    work()
+    assert ids_of(waiting) == ("erased", None, None)
+    assert receive(system.add("2")) is None
+
+
+@pytest.mark.parametrize("state", ["received", "attention", "skipped"])
+def test_a_merge_keeps_the_order_of_an_application_that_still_exists(
+    system, receive, work, integration, state
+):
+    changes = {"attention": {"email": None}, "skipped": {"is_active": False}}.get(state, {})
+    order = receive(system.add(**changes))
+    if state != "received":
+        work()
+    assert order.lock().state == state
+    system.move(person_id="p2")
+    delete(integration, "p1", "1")
+    work()
+    assert ids_of(order) == (state if changes else "invited", "1", "p2")
+
+
+def test_a_merge_invites_nobody_whom_a_webhook_has_forbidden_to_email(system, receive, work, integration):
+    order = receive(system.add()._replace(may_email=False))
+    system.move(person_id="p2")
+    delete(integration, "p1", "1")
+    work()
+    assert (order.lock().state, system.reads) == ("erased", [])
