@@ -65,7 +65,9 @@ def rotate(integration: Integration) -> tuple[Integration, str]:
 
 def delete(integration: Integration) -> None:
     """Delete the integration with its secrets. Its candidates remain, but are no longer reported."""
-    integration.set_once("deleted_at", credential="", secret="", former_secret=None)
+    with db.atomic():
+        integration.set_once("deleted_at", credential="", secret="", former_secret=None)
+        IntegrationOrder.erase_uninvited(integration)
 
 
 def with_counts(integrations: Sequence[Any]) -> Sequence[Any]:

@@ -177,7 +177,8 @@ def update_integration(data, integration_id):
 def delete_integration(integration_id):
     """Delete an integration
 
-    Deletes its secrets. Invited candidates keep their keys, but are no longer reported.
+    Deletes its secrets, and erases the orders that have invited nobody. Invited candidates keep their keys, but are no
+    longer reported.
     """
     integrations.delete(find(Integration, integration_id))
     return {"ok": True, "id": integration_id}

@@ -144,6 +144,12 @@ add_index(
 )
 
 
+# An erased order's columns.
+_ERASED: dict[str, Any] = dict.fromkeys(
+    ("application_id", "person_id", "reason", "last_error", "due_at", "report_due_at", "reported")
+) | {"state": ERASED}
+
+
 class IntegrationOrder(Model):
     """An application in a rule's stage, to be invited and reported.
 
@@ -195,12 +201,21 @@ class IntegrationOrder(Model):
         for order in orders:
             if order.application_id is None:
                 continue
-            # Other rules' orders of the application could invite the candidate again.
-            is_same = (cls.integration == order.integration_id) & (cls.application_id == order.application_id)
-            for other in cls.select().where(is_same, cls.key.is_null()):
+            # The application's orders under other rules could invite the candidate again.
+            is_same = cls.application_id == order.application_id
+            if order.person_id:
+                is_same |= cls.person_id == order.person_id
+            others = cls.select().where(cls.integration == order.integration_id, cls.key.is_null(), is_same)
+            for other in others:
                 other.lock().erase(reports=False)
             order.lock().erase()
         return len(orders)
+
+    @classmethod
+    def erase_uninvited(cls, integration: Integration) -> None:
+        """Erase a deleted integration's orders without a candidate. No webhook can repeat them, so no MAC is kept."""
+        is_uninvited = (cls.integration == integration) & cls.key.is_null()
+        cls.update(_ERASED | {"updated_at": clock.now()}).where(is_uninvited).execute()
 
     @classmethod
     def name_copies(cls, key: CandidateKey) -> list[str]:
@@ -245,16 +260,7 @@ class IntegrationOrder(Model):
                 text="Status: Data erased",
                 application_id=self.application_id,
             )
-        erased = (
-            "application_id",
-            "person_id",
-            "reason",
-            "last_error",
-            "due_at",
-            "report_due_at",
-            "reported",
-        )
-        columns = dict.fromkeys(erased) | {"state": ERASED, "report_number": number, "updated_at": now}
+        columns = _ERASED | {"report_number": number, "updated_at": now}
         self.update_columns(**columns, erased_mac=erased_mac)
         # Responses of catch-ups and retries.
         IdempotentRequest.erase_field(self.integration.organization_id, self.id, "applicationId")

@@ -1,10 +1,12 @@
 """What remains of an order after a deletion: of the candidate, in the system or here, or of the integration."""
 
 import pytest
+from response_checks import body_of
 
 from integrations import orders
 from integrations.adapter import Hint
-from models import CandidateKey
+from models import CandidateKey, privacy
+from tests.integrations import made_up
 
 
 def delete(integration, person_id="p1", *application_ids):
@@ -49,3 +51,28 @@ def test_a_merge_invites_nobody_whom_a_webhook_has_forbidden_to_email(system, re
     delete(integration, "p1", "1")
     work()
     assert (order.lock().state, system.reads) == ("erased", [])
+
+
+def test_an_erasure_includes_the_persons_applications_for_other_jobs(
+    system, receive, work, invited, integration, assessment
+):
+    made_up.make_rule(integration, assessment, job="j2")
+    other = receive(system.add("2", person_id="p1", job_id="j2", email=None))
+    bystander = receive(system.add("3", email=None))
+    work()
+    privacy.erase(CandidateKey.get_by_id(invited.key_id))
+    assert ids_of(other) == ("erased", None, None)
+    assert ids_of(bystander) == ("attention", "3", "p3")
+    assert receive(system.add("2", person_id="p1")) is None
+
+
+def test_a_deleted_integration_keeps_no_ids_of_people_without_an_invitation(
+    reviewer, system, receive, work, invited, integration
+):
+    waiting = receive(system.add("2", email=None))
+    skipped = receive(system.add("3", is_active=False))
+    work()
+    body_of(reviewer.delete(f"/v1/integrations/{integration.id}"))
+    assert ids_of(waiting) == ids_of(skipped) == ("erased", None, None)
+    assert waiting.lock().reason is None
+    assert ids_of(invited) == ("invited", "1", "p1")

@@ -91,6 +91,19 @@ def tell_story(
     return application, order["candidateId"], key, link, channel
 
 
+def apply_again(story, application):
+    """Add another application of the person, whose order is skipped. Return its id."""
+    account = story.account
+    other, person_id = account.apply(story.job, story.stage), account.candidate_of(application)["id"]
+    is_ashby = account.system == "ashby"
+    row = account.applications[other] if is_ashby else account.application(other)
+    row["candidate" if is_ashby else "candidate_id"] = person_id
+    account.leave(other)
+    story.hint(other)
+    story.wait_for(other, "skipped")
+    return other
+
+
 def credentials_of(story, channel):
     account = story.account
     own = [account.client_secret, *account.tokens] if account.system == "greenhouse" else [account.key]
@@ -131,13 +144,16 @@ def test_an_erased_candidate_is_nowhere_and_is_not_invited_again(story):
     account = story.account
     in_system = account.candidate_of(application)["id"]
     hint = account.stage_change(application)
+    other = apply_again(story, application)
     story.erase(candidate_id)
     story.place.until(
         lambda: "erased" in account.notes_of(application)[-1].casefold(), "No last note was written."
     )
     story.settle()
     assert (
-        tables_with(application, str(in_system), ADDRESS, *CANDIDATE, *PAYLOAD, "zqcomment", "zqreason")
+        tables_with(
+            application, other, str(in_system), ADDRESS, *CANDIDATE, *PAYLOAD, "zqcomment", "zqreason"
+        )
         == set()
     )
     assert story.place.emails(ADDRESS) == []
