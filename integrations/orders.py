@@ -163,8 +163,9 @@ def retry(order: IntegrationOrder, action: str | None = None) -> IntegrationOrde
         locked = order.lock()
         is_report = action == "report" or (action is None and locked.reason == RETRIES_EXHAUSTED)
         if locked.key_id is not None and locked.application_id is not None and is_report:
-            state, reason = states.compute(locked)
-            locked.change_state(state, reason, reported=ASKED, report_due_at=clock.now(), last_error=None)
+            states.store(locked, last_error=None)
+            if locked.state != ATTENTION:
+                locked.update_columns(reported=ASKED, report_due_at=clock.now())
         elif action == "invite" and locked.reason == ALREADY_ASSESSED:
             _read_again(locked, reason=ALREADY_ASSESSED, key=None)
         elif action is None and locked.key_id is None and locked.state in (RECEIVED, ATTENTION, SKIPPED):

@@ -137,6 +137,8 @@ def _insert_report(order: IntegrationOrder, text: str) -> int:
 
 def _collect_wanted(order: IntegrationOrder, base_url: str) -> ReportValues | None:
     """Return the values of the report of an order's state; None if the rule does not report it and no person asked."""
+    if order.state not in STATUSES:  # an order in the state `attention`
+        return None
     rule: IntegrationRule = order.rule
     # Corrections and withdrawals of a reported score are reported whatever the state.
     wanted = {*rule.reports, *((SUBMITTED, SCORED, EXPIRED) if order.score_reported_at else ())}

@@ -56,10 +56,10 @@ _COMPUTED = f"""
     LEFT JOIN sessions s ON s.key_id = k.id WHERE o.id = :order_id
 """
 _STORED = "CASE o.state WHEN 'attention' THEN o.reason ELSE o.state END"
-# The key or session `r` has changed recently, and the order `x` does not include the change. A submitted order also
-# depends on its session's assignments.
+# The key or session `r` has changed recently, and the order `x` does not include the change. A submitted or expired
+# order also depends on its session's assignments.
 _CHANGED = """r.organization_id IN (SELECT organization_id FROM integrations) AND r.updated_at > :recently
-    AND x.state <> 'erased' AND (r.updated_at > x.refreshed_at OR x.state = 'submitted')"""
+    AND x.state <> 'erased' AND (r.updated_at > x.refreshed_at OR x.state IN ('submitted', 'expired'))"""
 # Orders that can change over time or with their invitation, and orders whose candidate has changed. The others are not
 # read, because their number only grows.
 _POSSIBLY_OUTDATED = f"""
@@ -91,10 +91,16 @@ def refresh() -> int:
     return run_each("orders", [row_id(order_id) for (order_id,) in rows], _refresh)
 
 
-def compute(order: IntegrationOrder) -> tuple[str, str | None]:
-    """Return the state of an order with a key, and the reason for the state `attention`."""
-    ((state,),) = sql.rows(_COMPUTED, order_id=order.id, now=clock.now())
-    return (ATTENTION, state) if state in (EMAIL_FAILED, EMAIL_SUPPRESSED) else (state, None)
+def store(order: IntegrationOrder, **columns: Any) -> None:
+    """Store the current state of a locked order with a key."""
+    now = clock.now()
+    ((state,),) = sql.rows(_COMPUTED, order_id=order.id, now=now)
+    reason, due_at = None, None
+    if state in (EMAIL_FAILED, EMAIL_SUPPRESSED):
+        state, reason = ATTENTION, state
+    if reason == EMAIL_SUPPRESSED:
+        due_at = order.due_at if order.reason == EMAIL_SUPPRESSED else now
+    order.change_state(state, reason, due_at=due_at, **refreshed_columns(now), **columns)
 
 
 def is_scored(key: CandidateKey) -> bool:
@@ -112,14 +118,10 @@ def _refresh(order_id: Any) -> int:
     if order.reason == EMAIL_SUPPRESSED and order.due_at is not None and order.due_at <= clock.now():
         _send_when_allowed(order)
     with db.atomic():
-        now, locked = clock.now(), order.lock()
+        locked = order.lock()
         if locked.key_id is None or locked.state == ERASED or locked.reason == ALREADY_ASSESSED:
             return 0  # changed since the query
-        state, reason = compute(locked)
-        due_at = None
-        if reason == EMAIL_SUPPRESSED:
-            due_at = locked.due_at if locked.reason == EMAIL_SUPPRESSED else now
-        locked.change_state(state, reason, due_at=due_at, **refreshed_columns(now))
+        store(locked)
     return 1
 
 

@@ -245,12 +245,21 @@ def test_the_state_follows_the_invitation(invited, reviewer, clock):
     assert state_of(invited) == ("revoked", None)
 
 
-def test_an_expired_session_is_expired(invited, assessment, clock):
-    assessment.update_columns(time_limit_minutes=60)
-    factories.make_recorded_session(CandidateKey.get_by_id(invited.key_id))
+def test_an_expired_session_is_expired_until_it_is_scored(invited, assessment, reviewer, clock, report):
+    assessment.update_columns(time_limit_minutes=60, rubric=factories.make_rubric(assessment.organization))
+    session = factories.make_recorded_session(CandidateKey.get_by_id(invited.key_id))
     assert state_of(invited) == ("started", None)
     clock.fixed += timedelta(minutes=66)
     assert state_of(invited) == ("expired", None)
+    sessions.close_all_due()
+    session, person = Session.get_by_id(session.id), factories.make_person(assessment.organization)
+    assignment = factories.models.Assignment.create(session=session, user=person, assigned_by=reviewer.row)
+    factories.models.Score.submit(session, "quality", reviewer.row, value=1, comment=None, evidence=[])
+    for _ in range(2):
+        report(1)
+    assert state_of(invited) == ("expired", None)
+    assignment.set_once("removed_at")
+    assert state_of(invited) == ("scored", None)
 
 
 def test_a_failed_invitation_is_retried_by_a_person(invited):
