@@ -88,6 +88,9 @@ def give_up(report: IntegrationReport, message: str) -> None:
             report.delete_instance()
             return
         order = IntegrationOrder.get_by_id(report.order_id).lock()
-        if _update_queued(report, state=FAILED, last_error=message) and order.application_id is not None:
-            columns = {"last_error": message, "refreshed_at": clock.now()}
-            order.change_state(ATTENTION, RETRIES_EXHAUSTED, **columns)
+        if not _update_queued(report, state=FAILED, last_error=message) or order.application_id is None:
+            return
+        if order.report_due_at is None:  # otherwise a newer report follows
+            # A change since the report was queued replaces it.
+            columns = {"report_due_at": None, "refreshed_at": max(order.refreshed_at, report.created_at)}
+            order.change_state(ATTENTION, RETRIES_EXHAUSTED, last_error=message, **columns)

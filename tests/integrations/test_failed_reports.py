@@ -1,0 +1,70 @@
+"""Reports that the system rejects: what a retry does, and that no later change is lost."""
+
+from datetime import timedelta
+
+import factories
+import pytest
+from response_checks import body_of
+
+from integrations import orders, rules, states
+from integrations.adapter import Rejected
+from integrations.tables import IntegrationReport
+from models import CandidateKey, Delivery, TaskFailure, invitations, sessions
+from models.deliveries import outcomes
+
+REJECTED = Rejected("The system rejected the call (422).", 422)
+
+
+def fail_invitation(order):
+    outcomes.fail(Delivery.get_by_id(order.key.invitation_id), "No such mailbox.")
+
+
+def reports_of(order):
+    rows = IntegrationReport.select().where(IntegrationReport.order == order)
+    return [(row.status, row.state) for row in rows.order_by(IntegrationReport.number)]
+
+
+@pytest.mark.parametrize("action", [None, "report"])
+def test_a_retry_shows_an_invitation_that_failed_in_the_meantime(
+    reviewer, system, invited, report, rule, integration, action
+):
+    rules.update(rule, {"reports": ["invited"]})
+    system.failures.append((REJECTED, False))
+    report()
+    assert invited.lock().reason == "retries_exhausted"
+    fail_invitation(invited)
+    path = f"/v1/integrations/{integration.id}/orders/{invited.id}/retry"
+    order = body_of(reviewer.post(path, {"action": action}))["order"]
+    assert (order["state"], order["reason"], order["lastError"]) == ("attention", "email_failed", None)
+    report()
+    assert (TaskFailure.select().count(), system.notes) == (0, [])
+
+
+def test_a_report_that_a_person_asked_for_is_not_sent_if_the_invitation_fails(invited, report):
+    orders.retry(invited, "report")
+    fail_invitation(invited)
+    report()
+    assert (invited.lock().reason, reports_of(invited)) == ("email_failed", [])
+    assert TaskFailure.select().count() == 0
+
+
+@pytest.mark.parametrize("is_refreshed", [True, False])
+def test_a_change_while_an_older_report_fails_is_reported(
+    system, invited, report, reviewer, clock, is_refreshed
+):
+    sessions.complete(factories.make_recorded_session(CandidateKey.get_by_id(invited.key_id)))
+
+    def decide():
+        clock.fixed += timedelta(minutes=2)
+        invitations.decide(CandidateKey.get_by_id(invited.key_id), reviewer.row, "advanced", None)
+        if is_refreshed:
+            states.refresh()
+            clock.fixed += timedelta(minutes=2)
+
+    system.before_write = decide
+    system.failures.append((REJECTED, False))
+    report()
+    system.before_write = lambda: None
+    report()
+    assert reports_of(invited) == [("submitted", "failed"), ("scored", "sent")]
+    assert invited.lock().state == "scored"
