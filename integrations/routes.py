@@ -270,7 +270,7 @@ def create_rule(data, integration_id, prepared):
     """Create a rule
 
     From now on, candidates whose application enters the stage are invited. A job's rule takes precedence over a rule
-    for all jobs. Invite candidates who are already in the stage with the rule's `catch-up`.
+    for all jobs, even if it is inactive. Invite candidates who are already in the stage with the rule's `catch-up`.
     """
     stage, job = prepared
     integration = find(Integration, integration_id)

@@ -13,15 +13,15 @@ from models import Assessment, clock, db
 def find(
     integration: Integration, stage_id: str | None, job_ids: Iterable[str | None]
 ) -> IntegrationRule | None:
-    """Find the active rule for a stage. A job's rule takes precedence over a rule for all jobs."""
+    """Find the active rule for a stage. A job's rules take precedence over a rule for all jobs, even if inactive."""
     if stage_id is None:
         return None
     rules = IntegrationRule.of(integration).where(
-        IntegrationRule.stage_id == stage_id,
-        IntegrationRule.job_id.in_({*filter(None, job_ids), ""}),
-        IntegrationRule.active,
+        IntegrationRule.stage_id == stage_id, IntegrationRule.job_id.in_({*filter(None, job_ids), ""})
     )
-    return rules.order_by(IntegrationRule.job_id.desc()).first()
+    found = list(rules.order_by(IntegrationRule.job_id.desc()))
+    of_jobs = [rule for rule in found if rule.job_id] or found
+    return next((rule for rule in of_jobs if rule.active), None)
 
 
 def create(
@@ -66,9 +66,7 @@ def waiting(integration: Integration, rule: IntegrationRule, api: Any) -> list[A
     has_order = (IntegrationOrder.rule == rule) & (IntegrationOrder.state != SKIPPED)
     known_ids = {order.application_id for order in orders.where(has_order)}
     macs = {order.erased_mac for order in orders.where(IntegrationOrder.erased_mac.is_null(False))}
-    others = IntegrationRule.of(integration).where(
-        IntegrationRule.stage_id == rule.stage_id, IntegrationRule.active
-    )
+    others = IntegrationRule.of(integration).where(IntegrationRule.stage_id == rule.stage_id)
     other_jobs = {other.job_id for other in others} if not rule.job_id else set()
     found = adapters()[integration.system].in_stage(api, rule.stage_id, rule.system_job_id)
     return [

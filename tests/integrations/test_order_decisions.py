@@ -321,6 +321,19 @@ def test_a_jobs_rule_wins_over_the_rule_for_all_jobs(start):
         assert "Backend take-home" in text_of(story.place.emails("bob@example.com")[0])
 
 
+def test_nobody_is_invited_for_a_job_whose_rule_is_off(start):
+    with start("ashby") as story:
+        story.set_up()
+        off = story.add_rule(jobId=story.job, active=False)
+        application = story.invite(ADA)
+        story.settle()
+        assert story.orders() == []
+        assert story.get(f"{story.path}/rules/{story.rule['id']}/catch-up") == {"applications": []}
+        story.api("PATCH", f"{story.path}/rules/{off['id']}", {"active": True})
+        story.hint(application)
+        assert story.wait_for(application, "invited")["ruleId"] == off["id"]
+
+
 def test_catch_up_invites_only_what_a_person_confirms(story):
     story.set_up()
     addresses = ["ada@example.com", "bob@example.com", "carol@example.com"]
