@@ -6,8 +6,8 @@ from typing import Any
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-# Bidirectional overrides in a name would reorder the rest of the line.
-_UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+# Direction characters in a name would reorder the rest of the line, or make two names look the same.
+_UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # PostgreSQL cannot store NUL, and UTF-8 cannot encode lone surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSI_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

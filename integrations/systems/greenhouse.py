@@ -67,7 +67,8 @@ TOKEN_URL = "https://auth.greenhouse.io/token"
 TOKEN_MARGIN_SECONDS = 60
 # If the response has no expiry.
 TOKEN_SECONDS = 3600
-PAGE_SIZE = 500
+# At most 500, but a response is limited to 1 MiB, and an application with all its fields can have several KiB.
+PAGE_SIZE = 100
 # In one request.
 MAX_CANDIDATES = 100
 MAX_ROWS = 100_000

@@ -217,8 +217,8 @@ def read(api, server, **candidate):
 def test_an_application_is_read_with_its_candidate(api, server):
     found = read(api, server, email_addresses=[{"value": "ada@example.com", "type": "personal"}])
     assert found == APPLICATION._replace(name="Ada Lovelace", email="ada@example.com")
-    assert server.sent(APPLICATIONS)[0].parameters == {"ids": "265277", "per_page": "500"}
-    assert server.sent(CANDIDATES)[0].parameters == {"ids": "15803", "per_page": "500"}
+    assert server.sent(APPLICATIONS)[0].parameters == {"ids": "265277", "per_page": "100"}
+    assert server.sent(CANDIDATES)[0].parameters == {"ids": "15803", "per_page": "100"}
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_pages_follow_the_link_headers_cursor_alone(api, server):
     ]
     assert greenhouse.jobs(api) == [Job("1", "Engineer"), Job("2", "2"), Job("3", "Designer")]
     first, *others = [request.parameters for request in server.sent(JOBS)]
-    assert (first, others) == ({"status": "open", "per_page": "500"}, [{"cursor": "a="}, {"cursor": "b"}])
+    assert (first, others) == ({"status": "open", "per_page": "100"}, [{"cursor": "a="}, {"cursor": "b"}])
 
 
 def test_stages_belong_to_open_jobs(api, server):

@@ -29,7 +29,7 @@ def test_a_deadline_is_never_overstated():
 
 
 def test_one_line_removes_control_and_direction_characters():
-    for character in "\0\x1b\x7f\x9f\u2028\u202a\u202e\u2066\u2069\ud800":
+    for character in "\0\x1b\x7f\x9f\u061c\u200e\u200f\u2028\u202a\u202e\u2066\u2069\ud800":
         assert one_line(f"Acme{character}Ltd", 20) == "Acme Ltd", ascii(character)
 
 
