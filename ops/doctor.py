@@ -43,6 +43,10 @@ ENCRYPTED_VALUES = """
     union select secret from integrations where deleted_at is null
     union select url from notification_channels where deleted_at is null
 """
+ERASED_APPLICATIONS = """
+    select erased_mac from integration_orders where erased_mac is not null
+      and integration_id in (select id from integrations where deleted_at is null)
+"""
 QUEUES = {
     "delivery": "Emails and removals",
     "webhook": "Webhooks",
@@ -221,14 +225,21 @@ def _ledger_keys() -> Finding:
 
 
 def _integration_keys(known: Keys) -> Finding:
-    used = {value.partition(":")[0] for (value,) in db.execute_sql(ENCRYPTED_VALUES) if value}
-    if missing := sorted(used - known.keys()):
+    if missing := sorted(_key_ids(ENCRYPTED_VALUES) - known.keys()):
         message = f"Credentials are encrypted with missing keys: {', '.join(missing)}."
         remedy = "Add them to INTEGRATION_KEYS, or replace credentials, signing secrets and chat URLs."
         return ERROR, "integration keys", f"{message} {remedy}"
+    if missing := sorted(_key_ids(ERASED_APPLICATIONS) - known.keys()):
+        message = f"Erased applications are recognized with missing keys: {', '.join(missing)}."
+        remedy = "Add them to INTEGRATION_KEYS. Without them, a repeated webhook invites the candidate again."
+        return WARNING, "integration keys", f"{message} {remedy}"
     if not known:
         return OK, "integration keys", "INTEGRATION_KEYS is not set: no system can be connected."
     return OK, "integration keys", "All credentials are encrypted with known keys."
+
+
+def _key_ids(query: str) -> set[str]:
+    return {value.partition(":")[0] for (value,) in db.execute_sql(query) if value}
 
 
 def _queues() -> Iterator[Finding]:

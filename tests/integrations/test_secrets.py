@@ -144,14 +144,20 @@ def test_purge_empties_the_tables(flask, integration, organization):
     assert not any(table.select().exists() for table in (Integration, IntegrationCalls, NotificationChannel))
 
 
-def test_the_doctor_reports_missing_keys(app, integration, organization):
-    make_channel(organization)
+@pytest.fixture
+def check(app):
+    """A function that returns the doctor's finding with these keys."""
 
-    def check(keys):
+    def run(keys):
         findings = doctor.examine(app.config | {"INTEGRATION_KEYS": keys}, app.extensions["storage"])
         (finding,) = [(state, message) for state, part, message in findings if part == "integration keys"]
         return finding
 
+    return run
+
+
+def test_the_doctor_reports_missing_keys(check, integration, organization):
+    make_channel(organization)
     assert check(secrets.keys()) == ("ok", "All credentials are encrypted with known keys.")
     message = "Credentials are encrypted with missing keys: test."
     remedy = "Add them to INTEGRATION_KEYS, or replace credentials, signing secrets and chat URLs."
@@ -159,3 +165,18 @@ def test_the_doctor_reports_missing_keys(app, integration, organization):
     for row in (integration, NotificationChannel.get()):
         row.update_columns(deleted_at=row.created_at)
     assert check(None) == ("ok", "INTEGRATION_KEYS is not set: no system can be connected.")
+
+
+def test_the_doctor_reports_missing_keys_of_erased_applications(check, integration, assessment, clock):
+    factories.make_order(factories.make_rule(integration, assessment)).erase(reports=False)
+    new = parse_keys(f"new:{'n' * 32}")
+    secrets.use(new)
+    secrets.store_credential(integration, CREDENTIAL)
+    secrets.new_signing_secret(integration)
+    state, message = check(new)
+    assert (state, message.partition(".")[0]) == (
+        "warning",
+        "Erased applications are recognized with missing keys: test",
+    )
+    integration.update_columns(deleted_at=clock.fixed)
+    assert check(new) == ("ok", "All credentials are encrypted with known keys.")
