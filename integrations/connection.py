@@ -5,6 +5,7 @@ calls one after the other.
 """
 
 import base64
+import logging
 import re
 import socket
 import ssl
@@ -21,6 +22,7 @@ import orjson
 from delivery import http
 from integrations import secrets
 from integrations.adapter import CallFailed, CredentialRejected, Rejected, TemporaryFailure, as_dict, as_list
+from integrations.chat import chats
 from integrations.systems import adapters
 from integrations.tables import Integration, IntegrationCalls
 from models.base import clock
@@ -43,6 +45,8 @@ NOT_CONNECTED = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificatio
 # Free text can contain personal data, so only codes are stored.
 CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
+log = logging.getLogger("proofstone.integrations")
+
 _settings: Mapping[str, Any] = {}
 
 
@@ -50,6 +54,10 @@ def use(settings: Mapping[str, Any]) -> None:
     """Call systems with INTEGRATION_HOSTS and WEBHOOK_ALLOWED_NETWORKS of these settings."""
     global _settings
     _settings = settings
+    known = {host for module in (*adapters().values(), *chats().values()) for host in module.HOSTS}
+    if unknown := sorted((settings["INTEGRATION_HOSTS"] or {}).keys() - known):
+        hosts = f"{', '.join(unknown)}. Hosts that can be replaced: {', '.join(sorted(known))}"
+        log.warning("INTEGRATION_HOSTS has hosts that no system uses: %s.", hosts)
 
 
 class Reply(NamedTuple):

@@ -281,3 +281,15 @@ def test_a_credential_without_its_key_fails_until_the_key_is_back(api, monkeypat
         with pytest.raises(TemporaryFailure, match="INTEGRATION_KEYS"):
             _ = api.credential
     assert api.credential == {"apiKey": "the-key"}
+
+
+def test_the_log_warns_of_hosts_that_no_system_uses(app, caplog):
+    origin = "https://example.com"
+    hosts = {"harvest.greenhouse.io": origin, "hooks.slack.com": origin, "harvest.eu.greenhouse.io": origin}
+    connection.use(app.config | {"INTEGRATION_HOSTS": hosts})
+    connection.use(app.config)
+    (message,) = caplog.messages
+    assert message.startswith(
+        "INTEGRATION_HOSTS has hosts that no system uses: harvest.eu.greenhouse.io. Hosts"
+    )
+    assert "api.ashbyhq.com" in message
