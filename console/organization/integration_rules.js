@@ -11,6 +11,8 @@ const REPORTS = ["invited", "started", "submitted", "scored", "expired", "revoke
 const DEFAULT_REPORTS = ["submitted", "scored", "expired", "revoked"];
 const PARTS = ["score", "duration", "criteria", "tests"];
 const DEFAULT_PARTS = ["score", "duration"];
+// In one request (schemas.py).
+const MAX_CATCH_UP = 200;
 
 /** Return a rule's stage and job. */
 export const ruleName = ({ stageName, jobName }) => plainName(`${stageName}, ${jobName ?? t("integrations.allJobs")}`);
@@ -79,9 +81,13 @@ export async function catchUp(integration, rule, context) {
       applications.map(({ applicationId, name, email }) => h("label", { class: "check-line" }, h("input", { type: "checkbox", name: "applications", value: applicationId }), h("span", {}, untrustedName(name ?? applicationId), " ", email && h("span", { class: "quiet" }, untrustedName(email))))),
     ),
   ];
-  const save = (form) => {
-    const applicationIds = [...form.querySelectorAll("[name=applications]:checked")].map(({ value }) => value);
-    return applicationIds.length ? api.post(path, { applicationIds }) : { orders: [] };
+  const save = async (form) => {
+    const selected = [...form.querySelectorAll("[name=applications]:checked")].map(({ value }) => value);
+    const created = [];
+    for (let start = 0; start < selected.length; start += MAX_CATCH_UP) {
+      created.push(...(await api.post(path, { applicationIds: selected.slice(start, start + MAX_CATCH_UP) })).orders);
+    }
+    return { orders: created };
   };
   const created = await ask({ title: t("integrations.catchUp"), content, action: t("integrations.catchUpAction"), save });
   if (!created) return;
