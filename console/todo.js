@@ -90,12 +90,28 @@ const LISTS = [
     time: () => [],
     actions: ({ name }) => [link("#/organization/integrations", t("todo.openIntegration"), name)],
   },
+  {
+    name: "channels",
+    title: ({ name }) => name,
+    subtitle: () => null,
+    href: () => "#/organization/notifications",
+    detail: () => t("notifications.goneHelp"),
+    time: ({ lastErrorAt }) => ["todo.failed", lastErrorAt],
+    actions: ({ name }) => [link("#/organization/notifications", t("todo.openChannel"), name)],
+  },
 ];
 
 /** Return the integrations that need a person as a to-do list. */
 async function loadIntegrations(signal) {
   const integrations = await api.all("/v1/integrations", "integrations", { signal });
   const entries = integrations.filter(({ attentionCount, state }) => attentionCount || state === "stopped");
+  return { count: entries.length, entries };
+}
+
+/** Return the chat channels whose URL no longer works as a to-do list. */
+async function loadChannels(signal) {
+  const channels = await api.all("/v1/notifications", "channels", { signal });
+  const entries = channels.filter(({ disabledReason }) => disabledReason === "gone");
   return { count: entries.length, entries };
 }
 
@@ -107,8 +123,9 @@ export async function show(main, params, { can, signal, setTitle }) {
   let limit = INITIAL_ENTRIES;
   const hasIntegrations = api.HAS_INTEGRATIONS && can("admin");
   const load = async () => {
-    const [todo, integrations] = await Promise.all([api.get("/v1/todo", { query: { limit }, signal }), hasIntegrations ? loadIntegrations(signal) : null]);
-    return { ...todo, integrations };
+    const own = hasIntegrations ? [loadIntegrations(signal), loadChannels(signal)] : [null, null];
+    const [todo, integrations, channels] = await Promise.all([api.get("/v1/todo", { query: { limit }, signal }), ...own]);
+    return { ...todo, integrations, channels };
   };
   const reload = async (name) => {
     if (name) limit = MAX_ENTRIES;

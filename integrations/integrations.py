@@ -10,7 +10,7 @@ from errors import Invalid
 from integrations import secrets
 from integrations.adapter import InputField
 from integrations.systems import adapters
-from integrations.tables import ATTENTION, Integration, IntegrationCalls, IntegrationOrder
+from integrations.tables import ATTENTION, EMAIL_SUPPRESSED, Integration, IntegrationCalls, IntegrationOrder
 from models import Organization, clock, db
 
 DAYS_SHOWN = 7
@@ -78,6 +78,7 @@ def with_counts(integrations: Sequence[Any]) -> Sequence[Any]:
     selected: Any = IntegrationCalls.select().where(in_days)
     rows = {(row.integration_id, row.day): row for row in selected}
     needs_person = IntegrationOrder.integration.in_(integrations) & (IntegrationOrder.state == ATTENTION)
+    needs_person &= IntegrationOrder.reason != EMAIL_SUPPRESSED
     counted = IntegrationOrder.select(IntegrationOrder.integration, peewee.fn.COUNT(IntegrationOrder.id))
     grouped: Any = counted.where(needs_person).group_by(IntegrationOrder.integration)
     counts = dict(grouped.tuples())

@@ -117,7 +117,10 @@ class Integration(Schema):
     )
     last_error_at = Timestamp("Time of the last failed call.", null=True)
     calls = ListOf(DailyCalls, "Calls of the last 7 days, oldest first.")
-    attention_count = Integer("Number of orders in the state `attention`.", example=0)
+    attention_count = Integer(
+        "Number of orders in the state `attention`, without `email_suppressed`, which continue automatically.",
+        example=0,
+    )
     created_at = Timestamp("Time of creation.")
     updated_at = Timestamp("Time of the last change.")
 

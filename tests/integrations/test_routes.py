@@ -123,7 +123,8 @@ def test_calls_do_not_change_the_etag(reviewer, integration, path, rule, clock):
         day = (today - timedelta(days=age)).isoformat()
         IntegrationCalls.create(integration=integration, day=day, calls=age + 1, failures=1)
     integration.update_columns(last_call_at=clock.now(), last_error=error, last_error_at=clock.now())
-    factories.make_order(rule, state=ATTENTION, reason="no_address")
+    for number, reason in enumerate(("no_address", "email_suppressed")):
+        factories.make_order(rule, str(number), state=ATTENTION, reason=reason)
     shown = reviewer.get(path)
     assert shown.headers["ETag"] == tag
     row = shown.json["integration"]

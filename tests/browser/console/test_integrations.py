@@ -251,6 +251,12 @@ def test_a_channel_that_slack_no_longer_accepts_says_what_to_do(open_console, si
     assert visit.shows("Enter a new one, then enable the channel.")
     check(visit)
     assert visit.is_clean()
+    visit = open_console(team, "/todo").settle()
+    assert visit.shows("Disabled channels")
+    assert visit.shows("Enter a new one, then enable the channel.")
+    check(visit)
+    visit.page.get_by_role("link", name="Open notifications").click()
+    assert visit.shows("Disabled: gone")
 
 
 def test_the_console_hides_the_pages_without_the_package(open_console, team):
