@@ -29,6 +29,7 @@ from integrations.systems import adapters
 from integrations.tables import Integration, IntegrationOrder, IntegrationReport, IntegrationRule
 from models import ApiToken, Assessment, Session
 from models.base import find_referenced
+from models.visibility import hidden_candidates
 from schemas.queries import PageQuery
 from web.json import read_body
 
@@ -435,16 +436,18 @@ def _represent_one(integration: Integration) -> Any:
 
 
 def _represent_orders(rows: Sequence[Any]) -> Sequence[Any]:
-    """Add sessions, reports, and the texts of reasons."""
+    """Add sessions, reports, the texts of reasons, and whether the candidate is hidden from the caller."""
     keys = [row.key_id for row in rows if row.key_id]
     found = Session.select(Session.id, Session.key).where(Session.key.in_(keys))
     sessions = {session.key_id: session.id for session in found}
+    hidden = hidden_candidates(caller, keys)
     reports: dict[Any, list[Any]] = {row.id: [] for row in rows}
     selected: Any = IntegrationReport.select().where(IntegrationReport.order.in_(rows))
     for report in selected.order_by(IntegrationReport.number):
         reports[report.order_id].append(report)
     for row in rows:
         row.session_id, row.reports = sessions.get(row.key_id), reports[row.id]
+        row.candidate_hidden = row.key_id in hidden
         row.message, row.remedy = orders.REASONS.get(row.reason, (None, None))
     return rows
 

@@ -338,6 +338,11 @@ class Order(Schema):
     remedy = String("With `attention`: the remedy.", example="Add an address there, then retry.", null=True)
     candidate_id = Id("Id of the candidate key.", attribute="key_id", null=True)
     session_id = Id("Session id.", null=True)
+    candidate_hidden = Flag(
+        "True if the assessment is blind and the candidate's name is hidden from the caller. The application's page in "
+        "the system shows it.",
+        example=False,
+    )
     next_try_at = Timestamp("Time of the next try.", attribute="due_at", null=True)
     last_error = String("Last error.", example="The system responded with 503.", null=True)
     reports = ListOf(OrderReport, "Reports, oldest first.")

@@ -51,9 +51,10 @@ function render(page, load, path, context) {
   return [table, olderButton(page, { table, load, field: "orders" })];
 }
 
-function applicationCell({ applicationId, sessionId }) {
+/** Show the application, linked to its session unless the candidate's name is hidden. */
+function applicationCell({ applicationId, sessionId, candidateHidden }) {
   const name = applicationId ? untrusted(applicationId) : t("integrations.erasedApplication");
-  return sessionId ? h("a", { href: `#/sessions/${sessionId}` }, name) : name;
+  return sessionId && !candidateHidden ? h("a", { href: `#/sessions/${sessionId}` }, name) : name;
 }
 
 function stateCell(order, path, context) {

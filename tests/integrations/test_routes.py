@@ -316,6 +316,21 @@ def test_orders_show_candidate_session_and_what_to_do(reviewer, path, rule, key,
         assert [order["id"] for order in found] == [str(received.id)]
 
 
+def test_orders_of_hidden_candidates_say_so(
+    app, reviewer, path, rule, key, session, assessment, organization
+):
+    factories.make_order(rule, "1", state="submitted", key=key)
+    factories.make_order(rule, "2")
+    person = Caller.person(app, factories.make_person(organization, "admin"))
+
+    def hidden(caller):
+        return [order["candidateHidden"] for order in body_of(caller.get(f"{path}/orders"))["orders"]]
+
+    assert hidden(person) == [False, False]
+    assessment.update_columns(blind=True)
+    assert (hidden(person), hidden(reviewer)) == ([True, False], [False, False])
+
+
 def test_stored_responses_do_not_keep_an_erased_application(reviewer, path, rule, key):
     body = {"applicationIds": ["265277", "265278"]}
     send_again = partial(

@@ -142,6 +142,42 @@ def test_a_system_is_connected_and_waiting_candidates_are_invited(open_console, 
     assert visit.is_clean()
 
 
+def test_more_than_200_candidates_are_invited_in_several_requests(open_console, team, hostile_integration):
+    sent = []
+
+    def answer(route):
+        if route.request.method == "POST":
+            ids = route.request.post_data_json["applicationIds"]
+            sent.append(ids)
+            return route.fulfill(json={"orders": [{"applicationId": each} for each in ids]})
+        rows = [{"applicationId": str(number), "name": None, "email": None} for number in range(401)]
+        return route.fulfill(json={"applications": rows})
+
+    path = "/organization/integrations"
+    visit = open_console(team, path, before=lambda page: page.route("**/catch-up", answer)).settle()
+    visit.page.get_by_role("button", name="Invite waiting candidates").click()
+    visit.page.locator("[name=applications]").last.wait_for()
+    check_all = "document.querySelectorAll('[name=applications]').forEach((box) => { box.checked = true; })"
+    visit.page.evaluate(check_all)
+    press(visit, "Invite")
+    assert visit.shows("401 candidates are being invited.")
+    assert [len(ids) for ids in sent] == [200, 200, 1]
+    assert [each for ids in sent for each in ids] == [str(number) for number in range(401)]
+
+
+def test_an_order_is_not_linked_to_the_session_of_a_hidden_candidate(open_console, team, hostile_integration):
+    def change(route):
+        response = route.fetch()
+        body = response.json()
+        for number, order in enumerate(body["orders"]):
+            order |= {"sessionId": str(uuid.uuid4()), "candidateHidden": number > 0}
+        route.fulfill(response=response, json=body)
+
+    path = "/organization/integrations"
+    visit = open_console(team, path, before=lambda page: page.route("**/orders?*", change)).settle()
+    assert visit.page.locator("main a[href^='#/sessions/']").count() == 1
+
+
 def test_a_wrong_credential_is_replaced(open_console, team, account):
     visit = open_console(team, "/organization/integrations")
     connect(visit, "wrong")
