@@ -1421,7 +1421,7 @@ const texts = {
     webhookTitle: "Create the webhook in {system}",
     changeTitle: "Change the integration",
     deleteTitle: "Delete {name}?",
-    deleteText: "Its credential is deleted, and no more reports are sent. Invited candidates keep their invitations.",
+    deleteText: "Its credential is deleted, orders without an invitation are erased, and no more reports are sent. Invited candidates keep their invitations.",
     deleted: "{name} was deleted.",
     rules: "Rules",
     addRule: "Add a rule",
