@@ -1,7 +1,7 @@
 """opencode: its tools and user messages (verified with 1.18.33)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rules.agents import event_data, tools
@@ -146,10 +146,11 @@ def _write_updates(outcome: Outcome) -> list[FileUpdate]:
     return [Snapshot(argument(outcome, "filePath"), FileText(argument(outcome, "content")))]
 
 
-def _patch(outcome: Outcome) -> list[Data]:
+def _patch(outcome: Outcome) -> Iterable[Data]:
     patch = argument(outcome, "patchText")
-    events = patch_events.file_events(patch, outcome.workspace) if _PATCHED in outcome.result else []
-    return events or [_failed_call(outcome)]
+    if _PATCHED in outcome.result and parse(patch):
+        return patch_events.file_events(patch, outcome.workspace)
+    return [_failed_call(outcome)]
 
 
 def _patch_updates(outcome: Outcome) -> list[FileUpdate]:

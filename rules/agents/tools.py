@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class Tool:
     """
 
     kind: str
-    read: Callable[[Outcome], list[dict[str, Any]]]
+    read: Callable[[Outcome], Iterable[dict[str, Any]]]
     file_updates: Callable[[Outcome], Sequence[FileUpdate]] = lambda outcome: ()
     reads_errors: bool = False
 
@@ -83,12 +83,24 @@ class ToolTable:
             return self.mcp
         return self.rows.get(name, self.other)
 
-    def read(self, outcome: Outcome) -> list[Event]:
-        """Return the events of a finished call. An error does not affect other calls."""
+    def read(
+        self, outcome: Outcome, has_space: Callable[[dict[str, Any]], bool] = lambda data: True
+    ) -> list[Event]:
+        """Return the events of a finished call. An error does not affect other calls.
+
+        has_space -- called with the data of each event; once it returns False, a generic event replaces the others
+        """
         row = self.row(outcome.name)
         read = row.read if row.reads_errors or not outcome.is_error else generic
+        events: list[Event] = []
         try:
-            return [(data.pop("kind", row.kind), data) for data in map(dict, read(outcome))]
+            for data in map(dict, read(outcome)):
+                is_last = not has_space(data)
+                data = tool_use(outcome) if is_last else data
+                events.append((data.pop("kind", row.kind), data))
+                if is_last:
+                    break
+            return events
         except Exception:
             log.exception("Could not read a tool call. It is recorded as a generic event.")
             return [unreadable(outcome)]

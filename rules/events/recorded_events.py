@@ -62,11 +62,6 @@ class RecordedEvent:
     agent_id: str | None = None
     at: datetime | None = None
 
-    @property
-    def characters(self) -> int:
-        """The length of the data's strings."""
-        return sum(len(value) for value in self.data.values() if isinstance(value, str))
-
 
 class ResponseUsage(NamedTuple):
     """The model proxy's measurements of a response.

@@ -18,8 +18,16 @@ MAX_KEPT_MIB = 200
 MAX_SECONDS = 60
 CODEX_RESPONSE = {"object": "response", "id": "resp_1", "model": "gpt-5", "output": [], "usage": {}}
 CLAUDE_CODE = {"User_Agent": "claude-cli/2.1.197 (external, cli)"}
+CODEX = {"User_Agent": "codex_cli_rs/0.169.0"}
+OPENCODE = {"User_Agent": "opencode/1.18.33"}
+BODY = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS}
 PATCH = "*** Begin Patch\n*** Add File: a\n" + "+\n" * 100_000 + "*** End Patch"
 MANY_FILES = "*** Begin Patch\n" + "*** Add File: a\n" * 60 + "*** End Patch"
+
+
+UPDATE = ["*** Update File: f", "@@", "-a", "+b"]
+LONG_LINE = "x" * 100_000
+LONG_FILE = f"{LONG_LINE}\na\n{LONG_LINE}\n"
 
 
 @pytest.fixture
@@ -40,12 +48,34 @@ def codex(*items):
     return RESPONSES, CODEX_RESPONSE, body
 
 
-def script(value, use):
+def script(value, use, *before):
     """Call a code mode script that defines `p`, uses it, and runs to completion."""
     source = f"const p = {json.dumps(value)};\n{use}"
     output = 'Script completed\nWall time 0.1 seconds\nOutput:\n{"exit_code":0,"output":""}'
     call = {"type": "custom_tool_call", "call_id": "CALL", "name": "exec", "input": source}
-    return codex(call, {"type": "custom_tool_call_output", "call_id": "CALL", "output": output})
+    return codex(*before, call, {"type": "custom_tool_call_output", "call_id": "CALL", "output": output})
+
+
+def read_file():
+    read = responses_items.call("CALL-read", "exec_command", cmd="cat f")
+    return read, responses_items.command_result("CALL-read", LONG_FILE, 0)
+
+
+def patch_with_many_changes_of_a_file():
+    call = responses_items.patch("CALL", *UPDATE * 900)
+    return codex(*read_file(), call, responses_items.patch_result("CALL", "M f"))
+
+
+def opencode_patch_with_many_changes_of_a_file():
+    patch = responses_items.patch("CALL", *UPDATE * 900)["input"]
+    history = [
+        messages.user("Go"),
+        messages.assistant(messages.call("CALL-write", "write", filePath="f", content=LONG_FILE)),
+        messages.user(messages.result("CALL-write", "Wrote file successfully.")),
+        messages.assistant(messages.call("CALL", "apply_patch", patchText=patch)),
+        messages.user(messages.result("CALL", "Success. Updated the following files:\nM f"), "Go on"),
+    ]
+    return MESSAGES, MESSAGE, BODY | {"messages": history}
 
 
 def patch_of_many_files():
@@ -66,8 +96,7 @@ def edits_of_a_long_line():
         *(messages.user(messages.result("CALL", "File created successfully")), messages.assistant(*edits)),
         messages.user(*(messages.result(edit["id"], "updated") for edit in edits), "Go on"),
     ]
-    body = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS, "messages": history}
-    return MESSAGES, MESSAGE, body
+    return MESSAGES, MESSAGE, BODY | {"messages": history}
 
 
 HOSTILE = {
@@ -79,17 +108,25 @@ HOSTILE = {
     "patches of many files": script(MANY_FILES, "await tools.apply_patch(p);\n" * 1_000),
     "a patch of many files": patch_of_many_files(),
     "edits of a long line": edits_of_a_long_line(),
+    "a script with many changes of a file": script(
+        "\n".join(["*** Begin Patch", *UPDATE, "*** End Patch"]),
+        "await tools.apply_patch(p);\n" * 900,
+        *read_file(),
+    ),
+    "a patch with many changes of a file": patch_with_many_changes_of_a_file(),
+    "an opencode patch with many changes of a file": opencode_patch_with_many_changes_of_a_file(),
 }
 
 
-@pytest.mark.parametrize(("path", "document", "body"), HOSTILE.values(), ids=HOSTILE)
-def test_simultaneous_hostile_calls_use_little_memory_and_time(service, key, path, document, body):
+@pytest.mark.parametrize("name", HOSTILE)
+def test_simultaneous_hostile_calls_use_little_memory_and_time(service, key, name):
+    path, document, body = HOSTILE[name]
     service.upstream.respond = documents(200, document)
 
     def send(number):
         # The same call in another session would be recognized as part of a fork.
         text = json.dumps(body).replace("CALL", f"call_{number}")
-        agent = CLAUDE_CODE if path == MESSAGES else {"User_Agent": "codex_cli_rs/0.169.0"}
+        agent = CODEX if path == RESPONSES else OPENCODE if "opencode" in name else CLAUDE_CODE
         headers = agent | {"Session_Id": f"agent-{number}", "X_Claude_Code_Session_Id": f"agent-{number}"}
         with calling(service, key, path, text, **headers) as response:
             response.read()
@@ -114,8 +151,7 @@ def test_memory_is_free_again_after_simultaneous_large_calls(service, key, sizes
             {"type": "text", "text": f"{number} {index} ".ljust(size, "x")}
             for index, size in enumerate(sizes)
         ]
-        body = {"model": "claude-haiku-4-5", "max_tokens": 900, "tools": messages.TOOLS, "system": texts}
-        text = json.dumps(body | {"messages": [messages.user("Go")]})
+        text = json.dumps(BODY | {"system": texts, "messages": [messages.user("Go")]})
         with calling(
             service, key, MESSAGES, text, X_Claude_Code_Session_Id=f"agent-{number}", **CLAUDE_CODE
         ) as response:

@@ -2,8 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from rules.agents import event_data, tools
@@ -68,7 +68,7 @@ def _extract_patch(command: str) -> str | None:
     return match[3] if match else None
 
 
-def _command(outcome: Outcome) -> list[Data]:
+def _command(outcome: Outcome) -> Iterable[Data]:
     """Return a command. If it is still running, the result of a write_stdin call becomes a second event."""
     command = command_text(outcome.arguments)
     patch = _extract_patch(command)
@@ -164,10 +164,11 @@ def _patch_text(outcome: Outcome) -> str:
     return text(outcome.arguments) or argument(outcome, "input")
 
 
-def _patch(outcome: Outcome) -> list[Data]:
-    is_patched = _PATCHED in outcome.result
-    events = patch_events.file_events(_patch_text(outcome), outcome.workspace) if is_patched else []
-    return events or [tool_use(outcome._replace(is_error=not is_patched))]
+def _patch(outcome: Outcome) -> Iterable[Data]:
+    patch, is_patched = _patch_text(outcome), _PATCHED in outcome.result
+    if is_patched and parse(patch):
+        return patch_events.file_events(patch, outcome.workspace)
+    return [tool_use(outcome._replace(is_error=not is_patched))]
 
 
 def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
@@ -179,17 +180,18 @@ def _patch_updates(outcome: Outcome) -> list[FileUpdate]:
     return [Invalidation(change.path) for change in parse(patch)] if has_run else []
 
 
-def _script(outcome: Outcome) -> list[Data]:
+def _script(outcome: Outcome) -> Iterator[Data]:
     """Return a code mode script and the calls that are certain to have run."""
-    return [_generic(outcome), *islice(_script_calls(outcome, outcome), MAX_SCRIPT_EVENTS)]
+    return chain([_generic(outcome)], islice(_script_calls(outcome, outcome), MAX_SCRIPT_EVENTS))
 
 
-def _script_end(outcome: Outcome) -> list[Data]:
+def _script_end(outcome: Outcome) -> Iterator[Data]:
     """Return the wait for a script, and the script's calls if it completed."""
     cell = argument(outcome, "cell_id")
     scripts = (earlier for earlier in outcome.workspace.earlier() if cell and _running_cell(earlier) == cell)
     script = next(scripts, None)
-    return [_generic(outcome), *(islice(_script_calls(script, outcome), MAX_SCRIPT_EVENTS) if script else [])]
+    calls = islice(_script_calls(script, outcome), MAX_SCRIPT_EVENTS) if script else ()
+    return chain([_generic(outcome)], calls)
 
 
 def _running_cell(outcome: Outcome) -> str | None:

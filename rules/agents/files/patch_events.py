@@ -13,12 +13,14 @@ from rules.agents.files.patches import FileChange, apply, parse
 Data = dict[str, Any]
 
 
-def file_events(patch: str, workspace: Workspace, directory: str = "") -> list[Data]:
-    """Return the data of one event per file, or two for a moved file. Empty if the text is not a patch.
+def file_events(patch: str, workspace: Workspace, directory: str = "") -> Iterator[Data]:
+    """Yield the data of one event per file, or two for a moved file. Empty if the text is not a patch.
 
     directory -- where the patch is applied; empty means the working directory
     """
-    return [data for change in _changes(patch, directory) for data in _events(change, workspace)]
+    # Lazily: many short changes of a file with long lines are longer than memory.
+    for change in _changes(patch, directory):
+        yield from _events(change, workspace)
 
 
 def file_updates(patch: str, directory: str = "") -> list[FileUpdate]:
@@ -65,14 +67,14 @@ def _update(change: FileChange, workspace: Workspace) -> Data:
 
 def _partial_update(change: FileChange, path: str) -> Data:
     """Build a change at an unknown position, with the chunks' lines numbered consecutively."""
-    diffs, first_line = [], 1
+    data, diffs, first_line = event_data.partial_change(path, "", ""), [], 1
     for chunk in change.chunks:
-        diffs.append(unified_diff(path, _lines(chunk.old), _lines(chunk.new), first_line))
+        # Without the path, which can be long, in each diff's header.
+        diffs.append(unified_diff("", _lines(chunk.old), _lines(chunk.new), first_line))
         first_line += len(chunk.old)
-    headers_and_hunks = [diff.diff.partition("\n@@ ") for diff in diffs]
-    header = "".join(header + "\n" for header, _, _ in headers_and_hunks[:1])
-    return event_data.partial_change(path, "", "") | {
-        "diff": header + "".join("@@ " + hunk for _, _, hunk in headers_and_hunks if hunk),
+    hunks = [diff.diff.partition("\n@@ ")[2] for diff in diffs]
+    return data | {
+        "diff": data["diff"] + "".join("@@ " + hunk for hunk in hunks if hunk),
         "linesAdded": sum(diff.lines_added for diff in diffs),
         "linesRemoved": sum(diff.lines_removed for diff in diffs),
     }

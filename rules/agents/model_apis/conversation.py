@@ -166,7 +166,7 @@ class Conversation:
         """Return the events of finished calls, in call order, and whether the user rejected a call."""
         recorded: list[RecordedEvent] = []
         has_rejection = False
-        characters = 0
+        budget = _Budget()
         for number, call in enumerate(turn.calls):
             outcome = _outcome(turn, call)
             if outcome is None:
@@ -181,10 +181,10 @@ class Conversation:
             outcome = outcome._replace(workspace=workspace)
             rejection = self._agent.rejection(outcome)
             if rejection is None:
-                is_too_long = characters > MAX_CHARACTERS
-                self.is_limited = self.is_limited or is_too_long
-                tools = UnknownAgent.tools if is_too_long or not self.has_time() else self._agent.tools
-                events = tools.read(outcome)
+                is_generic = budget.is_spent or not self.has_time()
+                tools = UnknownAgent.tools if is_generic else self._agent.tools
+                events = tools.read(outcome, budget.has_space)
+                self.is_limited = self.is_limited or budget.is_exceeded
             else:
                 # Pressing Escape once rejects all calls. A rejection with feedback has more than one event.
                 events = rejection if not has_rejection or len(rejection) > 1 else []
@@ -192,7 +192,6 @@ class Conversation:
             for index, (kind, data) in enumerate(events):
                 data = {"toolUseId": call.id} | data
                 recorded.append(RecordedEvent(kind, data, call.id, index, self._agent_id))
-                characters += recorded[-1].characters
         return recorded, has_rejection
 
     def _unreadable(self, turn: Turn) -> Iterator[RecordedEvent]:
@@ -283,6 +282,24 @@ class Conversation:
             if outcome and not outcome.is_error and self.has_time():
                 for update in self._agent.tools.file_updates(outcome):
                     yield number, update
+
+
+class _Budget:
+    """The characters that the events of a turn's calls can have."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self.is_exceeded = False
+
+    @property
+    def is_spent(self) -> bool:
+        return self._characters > MAX_CHARACTERS
+
+    def has_space(self, data: Mapping[str, Any]) -> bool:
+        """Return whether there is space for an event, and count its strings."""
+        self.is_exceeded = self.is_exceeded or self.is_spent
+        self._characters += sum(len(value) for value in data.values() if isinstance(value, str))
+        return not self.is_exceeded
 
 
 def _outcome(turn: Turn, call: Call) -> Outcome | None:

@@ -154,6 +154,50 @@ def test_long_changes_by_short_calls_become_generic_events():
     assert limited.is_limited
 
 
+LONG_LINE = "x" * 100_000
+LONG_FILE = "\n".join([LONG_LINE, "a", LONG_LINE]) + "\n"
+UPDATE = ["*** Update File: f", "@@", "-a", "+b"]
+
+
+def _patches(count):
+    script = (
+        f"const p = `{responses_items.patch('', *UPDATE)['input']}`;\n"
+        + "await tools.apply_patch(p);\n" * count
+    )
+    return {"type": "custom_tool_call", "name": "exec", "input": script, "call_id": "p"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "output", "kinds"),
+    [
+        (responses_items.patch("p", *UPDATE * 900), "Success. Updated the following files:\nM f", []),
+        (_patches(900), "Script completed\nOutput:\n", ["tool_use"]),
+    ],
+    ids=["patch", "script"],
+)
+def test_a_call_that_changes_a_file_with_long_lines_many_times_is_cut(patch, output, kinds):
+    cat = [
+        responses_items.call("c", "exec_command", cmd="cat f"),
+        responses_items.command_result("c", LONG_FILE, 0),
+    ]
+    patched = [patch, {"type": "custom_tool_call_output", "call_id": "p", "output": output}]
+    limited = responses_items.request(responses_items.user("Go."), *cat, *patched)
+    latest = [event for event in limited.latest_events() if event.identity == "p"]
+    assert [event.kind for event in latest] == ["tool_intent", *kinds, *["file_diff"] * 11, "tool_use"]
+    assert latest[0].data["input"] == patch["input"]
+    assert limited.is_limited
+
+
+def test_changes_at_unknown_positions_do_not_repeat_a_long_path():
+    lines = ["*** Update File: " + "x" * 100_000, *["@@", "-a", "+b"] * 5_000]
+    patch = [responses_items.patch("p", *lines), responses_items.patch_result("p")]
+    start = time.process_time()
+    latest = responses_items.request(responses_items.user("Go."), *patch).latest_events()
+    assert time.process_time() - start < 1
+    [change] = [event for event in latest if event.kind == "file_diff"]
+    assert change.data["linesAdded"] == 5_000
+
+
 def test_an_edit_that_makes_a_file_too_long_is_partial():
     edit = call("e", "Edit", file_path="/shop/a", old_string="a", new_string="b" * 5000, replace_all=True)
     messages = [user("x"), assistant(call("w", "Write", file_path="/shop/a", content="a" * 5000))]
