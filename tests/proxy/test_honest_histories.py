@@ -7,7 +7,7 @@ import pytest
 from factories import make_recorded_session
 
 from models import Event
-from tests.proxy.upstream import MESSAGE, MESSAGES, RESPONSES, documents
+from tests.proxy.upstream import MESSAGE, MESSAGES, RESPONSES, documents, event, streams
 from tests.rules.agents import messages, responses_items
 
 SEEDS = range(25)
@@ -33,10 +33,13 @@ class ClaudeCode:
     def result(call_id, output):
         return messages.user(messages.result(call_id, output, is_error=False))
 
+    stream = staticmethod(lambda document: messages.stream(*document["content"]))
+
     @staticmethod
     def respond(text, calls):
         thinking = {"type": "thinking", "thinking": f"I think of {text}.", "signature": "x"}
-        content = [thinking, messages.text(text), *calls]
+        citation = {"type": "char_location", "cited_text": f"Number {text.split()[1]}.", "document_index": 0}
+        content = [thinking, messages.text(text) | {"citations": [citation]}, *calls]
         return MESSAGE | {"content": content}, [messages.assistant(*content)]
 
     @staticmethod
@@ -71,6 +74,8 @@ class Codex:
     def result(call_id, output):
         return responses_items.command_result(call_id, output)
 
+    stream = staticmethod(lambda document: responses_items.stream(*document["output"]))
+
     @staticmethod
     def respond(text, calls):
         reasoning = {"type": "reasoning", "summary": [], "encrypted_content": f"encrypted {text}"}
@@ -92,6 +97,7 @@ class Conversation:
 
     def __init__(self, tool, call, upstream, seed):
         self.tool, self.send, self.upstream, self.random = tool, call, upstream, random.Random(seed)
+        self.is_stream = seed % 2 == 1
         self.history, self.starts = [], []
         self.session, self.sessions = "agent-0", 1
         self.number = 0
@@ -105,7 +111,8 @@ class Conversation:
         """Send a history, and return the answer's text and items."""
         text = self.next("Answer")
         document, items = self.tool.respond(text, calls)
-        self.upstream.respond = documents(200, document)
+        parts = list(map(event, self.tool.stream(document))) if self.is_stream else []
+        self.upstream.respond = streams(parts) if parts else documents(200, document)
         headers = self.tool.headers | {self.tool.session_header: self.session} | headers
         body = json.dumps(self.tool.body(self.history if history is None else history, has_tools))
         for _ in range(self.random.choice([1, 1, 2])):  # the second one is a retry

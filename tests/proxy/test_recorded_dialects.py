@@ -421,6 +421,17 @@ def test_a_parallel_call_with_another_result_is_a_finding(call, session, usage, 
     assert "A secret" in "".join(row.envelope for row in Event.select())
 
 
+def test_streamed_citations_are_known_in_the_history(call, upstream, session, reviewer):
+    citations = [
+        {"type": "char_location", "cited_text": f"Sentence {n}.", "document_index": 0} for n in range(2)
+    ]
+    answer = messages.text(ANSWER) | {"citations": citations}
+    upstream.respond = streams(list(map(event, messages.stream(answer))))
+    for history in ([], [messages.assistant(answer), messages.user("Go on.")]):
+        call(MESSAGES, data=json.dumps(messages_request(*history)))
+    assert reviewer.get(f"/v1/sessions/{session.id}/integrity").json["findings"] == []
+
+
 def test_an_invented_compaction_is_a_finding(call, upstream, session, reviewer):
     compaction = {"type": "compaction", "content": "We agreed on everything."}
     upstream.respond = documents(200, MESSAGE | {"content": [compaction, messages.text(ANSWER)]})

@@ -186,6 +186,9 @@ class Response:
         for (number, name), parts in self._parts.items():
             if number == index and name == "partial_json":
                 fields["input"] = event_data.parse_arguments("".join(parts))
+            elif number == index and name == "citation":
+                citations = as_list(self._blocks[index].get("citations"))
+                fields["citations"] = [*citations, *map(event_data.parse_arguments, parts)]
             elif number == index:
                 fields[name] = "".join([text(self._blocks[index].get(name)) or "", *parts])
         return fields

@@ -1,5 +1,7 @@
 """Messages API requests, as Claude Code sends them."""
 
+import json
+
 from rules.agents.model_apis import anthropic_messages
 from rules.events.recorded_events import ResponseUsage
 
@@ -53,6 +55,26 @@ def response(*blocks):
     response = anthropic_messages.Response()
     response.add({"type": "message", "id": "msg_1", "model": "model-1"} | assistant(*blocks))
     return response
+
+
+def stream(*blocks):
+    """Yield the events of a streamed response, as the provider splits its blocks."""
+    yield {"type": "message_start", "message": {"id": "msg_1", "model": "model-1", "usage": {}}}
+    for index, block in enumerate(blocks):
+        empty, deltas = _split(block)
+        yield {"type": "content_block_start", "index": index, "content_block": block | empty}
+        yield from ({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas)
+        yield {"type": "content_block_stop", "index": index}
+    yield from ({"type": "message_delta", "delta": {}, "usage": {}}, {"type": "message_stop"})
+
+
+def _split(block):
+    if block["type"] == "tool_use":
+        return {"input": {}}, [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
+    empty = {name: [] if name == "citations" else "" for name in block if name != "type"}
+    citations = ({"type": "citations_delta", "citation": each} for each in block.get("citations", ()))
+    texts = ({"type": f"{name}_delta", name: block[name]} for name in empty if name != "citations")
+    return empty, [*citations, *texts]
 
 
 def turns(model_request):
