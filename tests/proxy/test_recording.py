@@ -387,8 +387,9 @@ def test_nothing_is_recorded_after_an_erasure(candidate, upstream, session, reco
     assert [(used.is_recorded, used.agent_session) for used in usage()] == [(None, None)]
 
 
+@pytest.mark.parametrize("has_failed", [False, True])
 def test_a_call_without_new_events_leaves_no_traces_after_an_erasure(
-    call, upstream, session, usage, monkeypatch
+    call, upstream, session, usage, monkeypatch, has_failed
 ):
     upstream.respond = documents(200, MESSAGE | {"content": []})
     call(MESSAGES, data=FIRST)
@@ -396,6 +397,8 @@ def test_a_call_without_new_events_leaves_no_traces_after_an_erasure(
 
     def collect_and_erase(self, response_usage, ended_at):
         collect(self, response_usage, ended_at)
+        if has_failed:
+            self.fail()
         privacy.erase(session.key)
 
     monkeypatch.setattr(recording.Recorder, "collect", collect_and_erase)
