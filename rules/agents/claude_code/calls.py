@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rules.agents.claude_code.tools import TOOLS
+from rules.agents.claude_code.tools import SHELLS, TOOLS
 from rules.agents.files.known_files import FileText, Workspace
 from rules.agents.tools import Outcome
 from rules.agents.values import Event, nonempty_string, parse_integer, without_none
@@ -21,7 +21,7 @@ _EXIT_CODE = re.compile(r"Exit code (\d{1,10})(?:\n|$)", re.ASCII)
 def hook_events(tool_use_id: str, name: str, hook: Mapping[str, Any]) -> list[Event]:
     """Return a call's events from its PostToolUse or PostToolUseFailure hook."""
     has_failed = hook.get("hook_event_name") == "PostToolUseFailure"
-    if name == "Bash":
+    if name in SHELLS:
         events = [("command", _command(hook, has_failed))]
     elif name == "Read" and not has_failed:
         events = [("file_read", _read(hook))]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rules.agents.claude_code.tools import TOOLS
+from rules.agents.claude_code.tools import SHELLS, TOOLS
 from rules.agents.claude_code.user_messages import is_prompt
 from rules.agents.event_data import preview
 from rules.agents.log_records import LogEvent, agent_error, permission_decision
@@ -100,7 +100,7 @@ def _result(event: LogEvent) -> Iterator[RecordedEvent]:
     tool_use_id, name = event.text("tool_use_id"), event.text("tool_name")
     if not tool_use_id or not name:
         return
-    events = [_command(event)] if name == "Bash" else _table_events(event, tool_use_id, name)
+    events = [_command(event)] if name in SHELLS else _table_events(event, tool_use_id, name)
     for index, (kind, data) in enumerate(events):
         data = without_none(**data, durationMs=event.integer("duration_ms"), toolUseId=tool_use_id)
         yield RecordedEvent(kind, data, tool_use_id, index)

@@ -181,9 +181,10 @@ def _mcp(outcome: Outcome) -> list[Data]:
     return [data | {"ok": not outcome.is_error}]
 
 
+# On Windows, Claude Code also has PowerShell.
+SHELLS = ("Bash", "PowerShell")
 _ROWS = {
-    "Bash": Tool("command", _command, reads_errors=True),
-    "PowerShell": Tool("command", _command, reads_errors=True),
+    **dict.fromkeys(SHELLS, Tool("command", _command, reads_errors=True)),
     "Read": Tool("file_read", _read, _read_updates),
     "Edit": Tool("file_diff", _edit, _edit_updates),
     "MultiEdit": Tool("file_diff", _edit, _edit_updates),

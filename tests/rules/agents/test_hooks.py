@@ -100,9 +100,10 @@ def test_other_hooks_are_ignored(name):
         (None, {}),
     ],
 )
-def test_successful_commands_include_the_exit_code_if_known(response, data):
+@pytest.mark.parametrize("shell", ["Bash", "PowerShell"])
+def test_successful_commands_include_the_exit_code_if_known(shell, response, data):
     expected = {"command": "make test", "durationMs": 7, "toolUseId": "toolu_1"} | data
-    assert single(success("Bash", {"command": "make test"}, response)) == ("command", expected)
+    assert single(success(shell, {"command": "make test"}, response)) == ("command", expected)
 
 
 @pytest.mark.parametrize(

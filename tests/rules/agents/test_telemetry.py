@@ -153,11 +153,14 @@ def test_a_rejected_plan_is_a_plan_decision():
     assert decision == ("plan_decision", {"responsePreview": "rejected", "toolUseId": "toolu_2"})
 
 
+@pytest.mark.parametrize("shell", ["Bash", "PowerShell"])
 @pytest.mark.parametrize("is_success", [True, False])
-def test_claude_code_commands_do_not_include_an_exit_code(is_success):
+def test_claude_code_commands_do_not_include_an_exit_code(is_success, shell):
     fields = {"success": str(is_success).lower(), "duration_ms": "1132", "tool_parameters": PARAMETERS}
     data = {"command": "make test", "ok": is_success, "durationMs": 1132, "toolUseId": "toolu_1"}
-    assert kinds_and_data(claude("tool_result", **fields, **CALL)) == [("command", data)]
+    assert kinds_and_data(claude("tool_result", **fields, **CALL | {"tool_name": shell})) == [
+        ("command", data)
+    ]
 
 
 def test_a_responses_usage_and_text_are_separate_events():
