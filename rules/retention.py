@@ -9,8 +9,11 @@ from typing import Any
 MIN_DAYS, MAX_DAYS = 1, 3650
 _DAYS_BY_UNIT = {"day": 1, "week": 7, "month": 30, "year": 365}
 _STORAGE = re.compile(r"\b(?:delet|eras|remov|kept|keep|stor|retain)", re.IGNORECASE)
-_PERIOD = re.compile(r"\b([0-9]{1,4})[ -](day|week|month|year)s?\b", re.IGNORECASE)
-_OTHER_START = re.compile(r"\bafter (?!(?:the|your) session\b)", re.IGNORECASE)
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_PERIOD = re.compile(rf"\b([0-9]{{1,4}}|{'|'.join(_NUMBERS)})[ -](day|week|month|year)s?\b", re.IGNORECASE)
+_OTHER_START = re.compile(
+    r"\b(?:after|following|(?:day|week|month|year)s? from) (?!(?:the|your) session\b)", re.IGNORECASE
+)
 
 
 def retention_deadline(ended_at: datetime | None, days: int | None) -> datetime | None:
@@ -23,11 +26,14 @@ def conflicting_lines(lines: Iterable[str], days: int | None) -> list[str]:
     conflicts = []
     for line in lines:
         period = _PERIOD.search(line) if _STORAGE.search(line) else None
-        if period and (
-            int(period[1]) * _DAYS_BY_UNIT[period[2].lower()] != days or _OTHER_START.search(line)
-        ):
+        if period and (_days(*period.groups()) != days or _OTHER_START.search(line)):
             conflicts.append(line)
     return conflicts
+
+
+def _days(number: str, unit: str) -> int:
+    count = int(number) if number.isdecimal() else _NUMBERS.index(number.lower()) + 1
+    return count * _DAYS_BY_UNIT[unit.lower()]
 
 
 def anonymize_metrics(further_metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,27 @@
-"""Anonymized metrics."""
+"""Retention periods that a disclosure states, and anonymized metrics."""
 
-from rules.retention import anonymize_metrics
+import pytest
+
+from rules.retention import anonymize_metrics, conflicting_lines
+
+
+@pytest.mark.parametrize(
+    ("line", "is_conflict"),
+    [
+        ("We keep it for 180 days", False),
+        ("We delete the recording six months after your session", False),
+        ("It is deleted 180 days from the session", False),
+        ("We keep emails from you for 180 days", False),
+        ("Your data is deleted 180 days from our decision", True),
+        ("Your data is deleted 180 days following our decision", True),
+        ("It is erased six months after the decision", True),
+        ("We store it for Twelve weeks", True),
+        ("It is stored for 1 year", True),
+        ("Seen by Acme for nine days", False),
+    ],
+)
+def test_another_period_or_start_in_a_disclosure_is_a_conflict(line, is_conflict):
+    assert conflicting_lines([line], 180) == [line] * is_conflict
 
 
 def test_anonymized_metrics_exclude_tool_and_model_names():
