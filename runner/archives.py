@@ -17,7 +17,7 @@ from typing import IO
 
 from runner import Unusable
 
-MIN_TIME = 315_619_200  # 1980-01-02: zip programs reject earlier times
+MIN_TIME, MAX_TIME = 315_619_200, 4_102_444_800  # 1980-01-02, 2100: zip programs reject other times
 MAX_ENTRIES = 100_000
 MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_LINK_BYTES = 1000, 255, 1000
 PROCESS_LIMITS = ["prlimit", "--as=536870912", "--cpu=120", "--core=0", "--"]
@@ -58,7 +58,8 @@ def copy_archive(source: str, form: str, target: str, max_mb: str) -> None:
             plain.type = tarfile.REGTYPE if entry.isreg() else entry.type
             plain.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
             plain.size = entry.size if entry.isreg() else 0
-            plain.mtime = max(int(entry.mtime), MIN_TIME)
+            # In this order, because a header can also contain `nan`.
+            plain.mtime = int(min(max(MIN_TIME, entry.mtime), MAX_TIME))
             if entry.issym():
                 plain.linkname = entry.linkname[:MAX_LINK_BYTES]
             elif entry.islnk():

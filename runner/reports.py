@@ -26,10 +26,9 @@ import test from "node:test";
 test("{0}_pass", () => {{}});
 test("{0}_fail", () => {{ throw new Error("expected"); }});
 """
-# Not allowed in XML, but Node's reporter copies them from messages.
-INVALID_CHARACTERS = re.compile(
-    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&#0*(?:[0-8]|1[124-9]|2[0-9]|3[01]);|&#[xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]);"
-)
+# Not allowed in XML, but Node's reporter copies them from messages. The last two are U+FFFE and U+FFFF.
+INVALID_CHARACTERS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+REFERENCES = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 CANARIES = {"pytest": ("test_{}.py", PYTEST_CANARY), "node": ("{}.test.mjs", NODE_CANARY)}
 
@@ -41,10 +40,18 @@ class Builder(ElementTree.TreeBuilder):
         raise Unusable("The report has a document type.")
 
 
+def _replace_invalid(reference: re.Match[bytes]) -> bytes:
+    """Replace a reference to a character that is not allowed in XML."""
+    digits = b"0" + (reference[1] or reference[2]).lstrip(b"0")[:8]
+    code = int(digits, 16 if reference[1] else 10)
+    is_allowed = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE
+    return reference[0] if is_allowed or 0x10000 <= code <= 0x10FFFF else b"?"
+
+
 def parse(report: bytes) -> list[dict[str, Any]]:
     """Return the tests of a JUnit XML report in the form of the runner API."""
     if not report.startswith(UTF16_MARKS):
-        report = INVALID_CHARACTERS.sub(b"?", report)
+        report = REFERENCES.sub(_replace_invalid, INVALID_CHARACTERS.sub(b"?", report))
     try:
         root = ElementTree.fromstring(report, ElementTree.XMLParser(target=Builder()))
     except (ElementTree.ParseError, ValueError, LookupError) as error:

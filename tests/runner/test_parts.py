@@ -119,11 +119,22 @@ def test_an_unreadable_report_has_no_outcomes(report):
         parse(report)
 
 
-@pytest.mark.parametrize("character", ["\x1b", "\x00", "&#27;", "&#x1B;"])
-def test_control_characters_in_a_message_are_replaced(character):
+@pytest.mark.parametrize(
+    "character",
+    [
+        *("\x1b", "\x00", "\ufffe", "\uffff", "&#27;", "&#x1B;", "&#0;", "&#xFFFE;", "&#xFFFF;", "&#65534;"),
+        *("&#xD800;", "&#xdfff;", "&#55296;", "&#x110000;", f"&#{'9' * 5_000};"),
+    ],
+)
+def test_invalid_characters_in_a_message_are_replaced(character):
     case = f'<testcase name="a"><failure message="{character}[31mred"/></testcase><testcase name="b"/>'
     tests = parse(f"<t>{case}</t>".encode())
     assert [(test["outcome"], test["output"]) for test in tests] == [("failed", "?[31mred"), ("passed", "")]
+
+
+def test_valid_character_references_are_kept():
+    case = '<testcase name="a"><failure>&#x41;&#0010;&#xE000;&#xFFFD;&#128512;</failure></testcase>'
+    assert parse(f"<t>{case}</t>".encode())[0]["output"] == "A\n\ue000\ufffd\U0001f600"
 
 
 def test_an_unavailable_input_is_not_requested_forever():
@@ -132,6 +143,15 @@ def test_an_unavailable_input_is_not_requested_forever():
 
     with pytest.raises(requests.ConnectionError):
         retry(fail, threading.Event(), lambda text: None, seconds=0)
+
+
+@pytest.mark.parametrize("mtime", ["nan", "inf", "-inf", "1e30", "-1"])
+def test_an_invalid_time_does_not_make_an_archive_unreadable(tmp_path, mtime):
+    entry = tarfile.TarInfo("a")
+    entry.pax_headers = {"mtime": mtime}
+    with tarfile.open(tmp_path / "input", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(entry)
+    assert names(clean(tmp_path / "input", "tar", tmp_path / "output", 1)) == ["a"]
 
 
 def test_files_are_not_older_than_zip_archives_allow(tmp_path):
