@@ -54,7 +54,9 @@ def _register(state: Any) -> None:
         "openai": (settings["OPENAI_BASE_URL"], settings["OPENAI_API_KEY"]),
     }
     streams, per_key = settings["PROXY_STREAMS"], settings["PROXY_STREAMS_PER_KEY"]
-    threads = StreamSlots(streams, per_key + FREE_CALLS_PER_KEY + MAX_WAITING_FREE_CALLS)
+    threads_per_key = per_key + FREE_CALLS_PER_KEY + MAX_WAITING_FREE_CALLS
+    # Of few streams, one key's calls leave some to another, even while their bodies arrive slowly.
+    threads = StreamSlots(streams, min(threads_per_key, max(per_key, streams - per_key)))
     slots = StreamSlots(streams, per_key, max_waiting=streams)
     free_slots = StreamSlots(streams, FREE_CALLS_PER_KEY, MAX_WAITING_FREE_CALLS, is_shared=False)
     state.app.extensions["stream_slots"] = slots

@@ -38,7 +38,7 @@ def service(request, tmp_path):
     if request.param == "postgresql":
         server = request.getfixturevalue("postgres_server")
         url = server.create_database("proofstone_recording_test")
-    settings = {"WEB_THREADS": "30", "PROXY_STREAMS": "24", "PROXY_STREAMS_PER_KEY": "6"}
+    settings = {"WEB_THREADS": "36", "PROXY_STREAMS": "30", "PROXY_STREAMS_PER_KEY": "6"}
     with proxy_service(tmp_path, url, SESSION_DEFAULT_BUDGET_USD="100", **settings) as service:
         yield service
 
@@ -150,11 +150,11 @@ def test_a_call_waits_for_a_stream_slot(service, key):
     may_end = threading.Event()
 
     service.upstream.respond = streams(MESSAGE_EVENTS, rest_after=may_end)
-    with ThreadPoolExecutor(14) as threads:
-        calls = [threads.submit(send, service, key, conversation("Hello", marker=str(n))) for n in range(14)]
-        wait_until(lambda: len(service.upstream.requests) == 12, "The calls did not arrive.")
+    with ThreadPoolExecutor(17) as threads:
+        calls = [threads.submit(send, service, key, conversation("Hello", marker=str(n))) for n in range(17)]
+        wait_until(lambda: len(service.upstream.requests) == 15, "The calls did not arrive.")
         threading.Timer(1, may_end.set).start()
-        assert [call.result()[0] for call in calls] == [200] * 14
+        assert [call.result()[0] for call in calls] == [200] * 17
 
 
 def test_the_server_responds_to_probes(service):

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from proxy.endpoints import COUNT_TOKENS
+from proxy.errors import TooManyStreams
 from proxy.stream_slots import StreamSlots
 
 WAIT_SECONDS = 20
@@ -54,3 +56,13 @@ def test_a_call_stops_waiting_after_its_timeout():
     slots.acquire("a")
     assert slots.acquire("b", 0.01) is None
     assert slots.waiting == 0
+
+
+@pytest.mark.parametrize(("streams", "acquired"), [(3, 2), (20, 18), (120, 60)])
+def test_a_keys_calls_leave_streams_to_others(app_with, streams, acquired):
+    """Waiting calls and calls whose body is arriving count."""
+    proxy = app_with(PROXY_STREAMS=str(streams), WEB_THREADS="136").extensions["proxy"]
+    for _ in range(acquired):
+        proxy.acquire_thread(COUNT_TOKENS, "a")
+    with pytest.raises(TooManyStreams):
+        proxy.acquire_thread(COUNT_TOKENS, "a")
