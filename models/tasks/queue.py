@@ -55,11 +55,18 @@ def queue_due() -> int:
 def _queue_for(assessment_id: Any) -> int:
     has_tests = TaskFile.current(assessment_id).where(TaskFile.kind == TESTS).exists()
     check = TaskCheck.ready(assessment_id)
-    if has_tests and check is None:
-        return 0
     due = Session.select().where(Session.assessment == assessment_id, Session.tests_due)
     due = due.where(Session.closed_at.is_null(False))
+    if has_tests and check is None:
+        return run_each("test_runs", due.where(Session.hidden_run_id.is_null(False)), _hide_earlier)
     return run_each("test_runs", due, lambda session: _queue_once(session, check))
+
+
+def _hide_earlier(session: Session) -> int:
+    """Stop showing an earlier submission's run while the newer one waits for the tests. Returns 0: none is queued."""
+    with db.atomic():
+        update_shown(session.lock())
+    return 0
 
 
 def _queue_once(session: Session, check: TaskCheck | None) -> int:
@@ -68,14 +75,12 @@ def _queue_once(session: Session, check: TaskCheck | None) -> int:
         session = session.lock()
         submission = _testable_submission(session) if check else None
         session.update_columns(tests_due=False)
+        if check and submission and not _is_tested(check, submission):
+            _queue_submission(check, session, submission)
+            return 1
         # Results of an earlier submission are no longer this session's.
         update_shown(session)
-        if not (check and submission):
-            return 0
-        if _tested(check.tests).where(TestRun.submission_id == submission.id).exists():
-            return 0
-        _queue_submission(check, session, submission)
-    return 1
+    return 0
 
 
 def _testable_submission(session: Session) -> Submission | None:
@@ -88,6 +93,10 @@ def _tested(tests: Any) -> Query:
     """Select the runs of these tests on submissions, except those that the runner could not run."""
     is_tested = (TestRun.purpose == SUBMISSION) & (TestRun.state != FAILED)
     return TestRun.select(TestRun.id).where(TestRun.tests == tests, is_tested)
+
+
+def _is_tested(check: TaskCheck, submission: Submission) -> bool:
+    return _tested(check.tests).where(TestRun.submission_id == submission.id).exists()
 
 
 def _queue_submission(check: TaskCheck, session: Session, submission: Submission) -> TestRun:

@@ -49,14 +49,20 @@ def replace_tests(check):
     return make_task(models.Assessment.get_by_id(check.owner_id))
 
 
-def test_a_newer_submission_does_not_show_the_run_of_the_earlier_one(app, reviewer, assessment, runner):
+@pytest.mark.parametrize("is_checked_again", [False, True])
+def test_a_newer_submission_does_not_show_the_run_of_the_earlier_one(
+    app, reviewer, assessment, runner, is_checked_again
+):
     check = make_task(assessment)
     session = submit(assessment)
     run_next(runner)
     path = f"/v1/sessions/{session.id}"
     assert body_of(reviewer.get(path))["hiddenTests"]["passed"] == 2
-    for file in (check.repository, check.tests, check.reference):
-        file.update_columns(replaced_at=models.clock.now())
+    if is_checked_again:
+        check.update_columns(state="running")
+    else:
+        for file in (check.repository, check.tests, check.reference):
+            file.update_columns(replaced_at=models.clock.now())
     make_submission(session)
     session.update_columns(tests_due=True)
     queue.queue_due()
