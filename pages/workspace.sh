@@ -349,10 +349,11 @@ printf 'Your work has been received: %s bytes. It is being read ...\n' "$size"
 tries=60
 while
   status=$(send "$service/v1/candidate/workspace") || exit 1
-  # Other responses do not show that the work was not received.
+  # Other responses do not show that the work was not received. They can be permanent: the fifth is the last.
+  case $status in 200) used=1 ;; *) used=15 ;; esac
   { [ "$status" != 200 ] || [ "$(field state)" = waiting ]; } && [ "$tries" -gt 0 ]
 do
-  tries=$((tries - 1))
+  tries=$((tries - used))
   sleep 1
 done
 case $(field state) in

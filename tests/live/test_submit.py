@@ -155,6 +155,30 @@ def test_submit_can_be_repeated(machine, empty_key, service):
     assert status_of(service, empty_key) == "completed"
 
 
+def test_submit_completes_the_session_if_its_state_cannot_be_read(machine, empty_key, service, tmp_path):
+    machine.prepare(empty_key)
+    (machine.workspace / "new.txt").write_text("new\n")
+    curl = tmp_path / "bin/curl"
+    curl.parent.mkdir()
+    curl.write_text(
+        f"""#!/bin/sh
+case $* in *candidate/workspace) ;; *) exec {shutil.which("curl")} "$@" ;; esac
+while [ "$1" != -o ]; do shift; done
+echo '{{"error": "Not found."}}' >"$2"
+echo >>"$HOME/polls"
+printf 404
+"""
+    )
+    curl.chmod(0o700)
+    result = machine.submit(PATH=f"{curl.parent}:{os.environ['PATH']}")
+    assert result.stdout.splitlines()[-2:] == [
+        "Your work has not been read yet. Your page shows when it has been.",
+        "Your session is complete. Thank you!",
+    ]
+    assert (machine.home / "polls").read_text() == "\n" * 5
+    assert status_of(service, empty_key) == "completed"
+
+
 def test_submit_works_after_it_was_killed(machine, empty_key):
     machine.prepare(empty_key)
     (machine.workspace / ".gitattributes").write_text("* filter=kill\n")
