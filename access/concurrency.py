@@ -117,10 +117,12 @@ def has_large_body(**path: Any) -> bool:
     return request.content_length is None or request.content_length > MAX_BODY_BYTES
 
 
-def reads_large_session(session_id: Any = None, **path: Any) -> bool:
-    """Return whether the session in the path, or the calling candidate's session, is unusually large."""
+def reads_large_session(session_id: Any = None, candidate_id: Any = None, **path: Any) -> bool:
+    """Return whether the session or candidate in the path, or the calling candidate, has an unusually large session."""
     if isinstance(caller, CandidateKey):
         return Session.is_large(Session.key == caller.id)
+    if candidate_id is not None:
+        return Session.is_large(Session.key == candidate_id)
     return Session.is_large(Session.id == session_id)
 
 

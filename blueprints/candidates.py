@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from access import audit, auth, caller, etags, raises, reports_ignored_fields
+from access import audit, auth, caller, concurrency, etags, raises, reports_ignored_fields
 from access.idempotency import idempotent
 from blueprints import Blueprint, file_response, find, get_filters, or_not_found, split_page
 from errors import DuplicateExternalId, NotFinished, SessionClosed, invalid
@@ -129,6 +129,7 @@ def set_decision(data, candidate_id):
 
 @blp.get("/candidates/<id:candidate_id>/decision-warnings")
 @auth.required(ApiToken)
+@concurrency.long_read
 @blp.arguments(schemas.DecisionQuery, location="query")
 @blp.response(200, schemas.DecisionWarnings)
 @audit.record_read
@@ -136,7 +137,8 @@ def list_decision_warnings(query, candidate_id):
     """List warnings about a hiring decision
 
     Compares the total, as a share of the highest possible one, with the opposite decisions of the same assessment.
-    Totals that are hidden from the caller are not compared. Warnings do not block a decision.
+    Totals that are hidden from the caller are not compared. The session's integrity is checked for each request.
+    Warnings do not block a decision.
     """
     key = find(CandidateKey, candidate_id)
     return {"warnings": hiring_decisions.find_warnings(key, caller, query["decision"])}

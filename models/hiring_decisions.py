@@ -7,10 +7,10 @@ from models import visibility
 from models.base import clock
 from models.feed import FeedEvent
 from models.keys import CandidateKey
+from models.ledger.integrity import collect_findings
 from models.orgs import ApiToken
 from models.sessions import Session, mark_hired
 from rules import hiring_decisions
-from rules.events.envelopes import as_list
 from rules.hiring_decisions import Result
 
 
@@ -66,7 +66,8 @@ def find_warnings(key: CandidateKey, viewer: ApiToken, decision: str) -> list[di
         missing = "Not every criterion has a score."
     own = _result(session, decision, hidden)
     results = [_result(other, other.key.decision, hidden) for other in others]
-    codes = [code for code in as_list(session.integrity_codes) if isinstance(code, str)]
+    # The stored codes miss what was altered in the database after the worker's check.
+    codes = list(dict.fromkeys(finding.code for finding in collect_findings(session)))
     return hiring_decisions.find_warnings(own, results, missing, codes)
 
 
