@@ -64,12 +64,19 @@ function joinRequests(events) {
     else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
     else if (event.actor === "ai" && event.kind !== "ai_response") {
       const subject = event.summary.split(" · ")[0].slice(0, MAX_SUBJECT_CHARACTERS);
-      const request = open.find(({ summary }) => subject && summary.includes(subject)) ?? open.find((other) => other === events[n - 1]);
+      // A rejected request stays open, so the newest comes first.
+      const request = open.findLast(({ summary }) => subject && names(summary, subject)) ?? open.find((other) => other === events[n - 1]);
       if (!request) continue;
       [request.isPart, event.request] = [true, request.id];
       open = open.filter((other) => other !== request);
     }
   }
+}
+
+/** True if a request's summary, `Write · docs/tools.md`, names a command or a path, which a request can have as absolute. */
+function names(summary, subject) {
+  const target = summary.split(" · ").slice(1).join(" · ");
+  return target.startsWith(subject) || target.endsWith(`/${subject}`);
 }
 
 const isBeforeResult = ({ kind }) => kind === "tool_intent" || kind === "permission_decision";
