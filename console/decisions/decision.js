@@ -70,21 +70,22 @@ async function put(entry, decision) {
     const response = await api.request("PUT", `/v1/candidates/${id}/decision`, { body, headers: { "If-Match": entry.etag } });
     entry.candidate = (await api.read(() => response.json())).candidate;
   };
+  Object.assign(entry, { isChanged: false, problem: null });
   try {
-    await send();
+    await send().catch(async (error) => {
+      if (error.code !== "precondition_failed") throw error;
+      Object.assign(entry, await loadCandidate(id));
+      entry.isChanged = entry.candidate.decidedAt !== decidedAt;
+      // Other fields of the candidate changed, but not the decision.
+      if (!entry.isChanged) await send();
+    });
   } catch (error) {
     // These concern a single candidate.
-    if ([404, 409].includes(error.status)) {
-      entry.problem = describeError(error)[1];
-      return;
-    }
-    if (error.code !== "precondition_failed") throw error;
-    Object.assign(entry, await loadCandidate(id));
-    entry.isChanged = entry.candidate.decidedAt !== decidedAt;
-    if (entry.isChanged) return;
-    // Other fields of the candidate changed, but not the decision.
-    await send();
+    if (![404, 409, 412].includes(error.status)) throw error;
+    entry.problem = describeError(error)[1];
+    return;
   }
+  if (entry.isChanged) return;
   entry.isDone = true;
   entry.forget();
 }

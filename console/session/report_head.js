@@ -5,7 +5,7 @@ import * as api from "../shared/api.js";
 import { boardOrder } from "../shared/board_order.js";
 import { runAction } from "../shared/dialogs.js";
 import { fill, h, pairs } from "../shared/dom.js";
-import { findingText, loadMark } from "../shared/findings.js";
+import { changesResults, findingText, loadMark } from "../shared/findings.js";
 import { candidateName, isHidden, workStatus } from "../shared/names.js";
 import { formatDollars, formatNumber } from "../shared/numbers.js";
 import { scoreText, weighted } from "../shared/scores.js";
@@ -133,8 +133,9 @@ function decision(report, can) {
     fill(text, decisionText(current));
     fill(warning);
     if (button) fill(button, t(isDecided ? "decisions.change" : "decisions.actions.decide"));
-    if (!isDecided || current.decisionFindingReason) return;
-    const warn = (response) => isLoud(summarize(response, session).verdict) && fill(warning, t("decisions.despiteNothing"));
+    // An erasure deletes the reasons.
+    if (!isDecided || current.decisionFindingReason || session.erasedAt) return;
+    const warn = ({ findings }) => changesResults(findings.map(({ code }) => code)) && fill(warning, t("decisions.despiteNothing"));
     integrity().then(warn).catch(() => {});
   }
 }

@@ -150,6 +150,8 @@ function describe(input, errorId) {
 /** Build a labeled input: `field("Title", h("input", {name: "title"}), "Shown to candidates.")` */
 export function field(label, input, hint) {
   input.id ||= newId("field");
+  // `required` accepts spaces.
+  if (input.required !== undefined && /^(textarea|text)$/.test(input.type)) input.addEventListener("input", () => input.value.trim() || (input.value = ""));
   const hintId = `${input.id}-hint`;
   if (hint) input.setAttribute("aria-describedby", hintId);
   return h(

@@ -14,7 +14,7 @@ export const findingText = (code) => (has(`findings.${code}`) ? t(`findings.${co
 export const isChanged = (codes) => codes.some((code) => CHANGED.has(code));
 
 /** True if a finding questions the session's results: stored data was altered, or model calls are not recorded. */
-const changesResults = (codes) => isChanged(codes) || codes.includes("call_not_recorded");
+export const changesResults = (codes) => isChanged(codes) || codes.includes("call_not_recorded");
 
 /** Build a mark for a fact that the findings question, or null. `isStored`: the fact does not depend on recorded events. */
 export function recordingMark(codes, isStored = false) {
