@@ -135,7 +135,7 @@ const hasVisibleKey = ({ key }) => key !== MASKED_KEY;
 /** Build the item of an action that is also available for a selection. */
 function shared(name) {
   const run = ({ candidate, assessment, onChange }) => act(name, [{ ...candidate, blind: assessment.blind }], { onDone: onChange });
-  return [name, (context) => canWrite(context) && accepts(name, context.candidate), run];
+  return [name, (context) => canWrite(context) && accepts(name, { ...context.candidate, blind: context.assessment.blind }), run];
 }
 
 // [name, condition, function], in menu order.

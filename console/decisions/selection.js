@@ -16,7 +16,8 @@ const DAY_MS = 86_400_000;
 
 const path = ({ id }) => `/v1/candidates/${id}`;
 const isUnused = ({ status, sessionId }) => status === "pending" || (status === "expired" && !sessionId);
-const hasEmail = ({ candidateEmail, invite }) => Boolean(candidateEmail || invite);
+// If a blind assessment hides the address, an invitation shows that there is one.
+const hasEmail = ({ candidateEmail, invite, blind }) => Boolean(candidateEmail || (blind && invite));
 
 /** Cancel the email that an action queued. */
 async function cancelEmail(candidate) {
@@ -55,7 +56,7 @@ const ACTIONS = {
   },
 };
 
-/** True if the action is available for the candidate. */
+/** True if the action is available for the candidate. `blind` is its assessment's. */
 export const accepts = (name, candidate) => ACTIONS[name].accepts(candidate);
 
 /**
@@ -88,7 +89,7 @@ export function selectionBar({ can, me, onDone }) {
 export async function act(name, rows, { onDone }) {
   const action = ACTIONS[name];
   const { loaded, gone } = await loadEach(rows, (row) => loadCandidate(row.candidateId ?? row.id));
-  const entries = loaded.map(({ row, ...entry }) => ({ ...entry, name: candidateName(entry.candidate, row), key: crypto.randomUUID() }));
+  const entries = loaded.map(({ row, ...entry }) => ({ ...entry, candidate: { ...entry.candidate, blind: row.blind }, name: candidateName(entry.candidate, row), key: crypto.randomUUID() }));
   const accepted = entries.filter(({ candidate }) => action.accepts(candidate));
   const leftOut = [...gone, ...entries.filter((entry) => !accepted.includes(entry)).map((entry) => `${entry.name}: ${t(`decisions.unavailable.${name}`)}.`)];
   if (!accepted.length) return toast(leftOut.join(" "));
@@ -157,7 +158,8 @@ export async function act(name, rows, { onDone }) {
   async function undo(done) {
     const results = await Promise.allSettled(done.map(({ candidate }) => action.undo(candidate, form)));
     onDone();
-    for (const { reason } of results) if (reason) throw reason;
+    const failed = done.flatMap(({ name: person }, n) => (results[n].reason ? [`${person}: ${describeError(results[n].reason)[1]}`] : []));
+    if (failed.length) throw new api.ApiError(400, { error: t("decisions.notUndone", { n: failed.length, names: failed.join(" ") }) });
   }
 }
 

@@ -60,6 +60,9 @@ def test_a_rejection_has_a_suggested_reason_and_a_warning(team, scored, select):
     reason.fill("")
     dialog.get_by_role("button", name="Save").click()
     assert dialog.is_visible()
+    reason.fill("  ")
+    dialog.get_by_role("button", name="Save").click()
+    assert dialog.locator(":invalid[name=reason]").is_visible()
     reason.fill("Finds the cause first.")
     dialog.get_by_label("Hiring decision").select_option("Advanced")
     assert reason.input_value() == "Finds the cause first."
@@ -70,13 +73,17 @@ def test_a_rejection_has_a_suggested_reason_and_a_warning(team, scored, select):
 
 
 def test_a_finding_that_changes_results_needs_a_second_reason(site, team, scored, select):
-    site.execute("UPDATE sessions SET integrity_codes = '[\"call_not_recorded\"]'")
+    altered = "UPDATE sessions SET tests_passed_count = 9 WHERE id = %s"
+    site.execute(altered, site.stored_id(scored[0]["sessionId"]))
     visit = select(scored[:1])
     visit.page.get_by_role("button", name="Decide").click()
     dialog = visit.page.get_by_role("dialog")
     dialog.get_by_label("Hiring decision").select_option("Advanced")
     second = dialog.get_by_label("Reason despite the findings")
     second.wait_for()
+    dialog.get_by_role("button", name="Save").click()
+    assert dialog.is_visible()
+    second.fill("  ")
     dialog.get_by_role("button", name="Save").click()
     assert dialog.is_visible()
     second.fill("Reproduced without the recording.")
@@ -203,6 +210,44 @@ def test_one_candidate_does_not_stop_the_decision_on_others(site, team, assessme
     assert visit.shows("ben@example.com: ")
     assert not visit.page.get_by_text("Nothing was changed").is_visible()
     assert [key["status"] for key in list_keys(team, assessment)] == ["hired", "active", "hired"]
+
+
+def test_a_candidate_who_changed_and_is_rejected_does_not_stop_the_decision(team, scored, select):
+    visit = select(scored[:2])
+    statuses = [412, 409]
+    path = f"**/candidates/{scored[0]['id']}/decision"
+    bodies = {412: {"code": "precondition_failed"}, 409: {"code": "not_finished", "error": "Not finished."}}
+
+    def respond(route):
+        if not statuses:
+            return route.continue_()
+        status = statuses.pop(0)
+        return route.fulfill(status=status, json=bodies[status])
+
+    visit.page.route(path, respond)
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    dialog.get_by_label("Hiring decision").select_option("Rejected")
+    dialog.get_by_role("button", name="Save").click()
+    assert visit.shows("ann@example.com: Not finished.")
+    decisions = [key["decision"] for key in list_keys(team, {"id": scored[0]["assessmentId"]})]
+    assert decisions == ["undecided", "rejected", "undecided"]
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+
+
+def test_a_failed_undo_names_the_candidate(team, assessment, select):
+    keys = invite(team, assessment, "ann@example.com", "ben@example.com")["keys"]
+    visit = select(list_keys(team, assessment))
+    page = visit.page
+    error = {"code": "delivery_started", "error": "The email was sent."}
+    page.get_by_role("button", name="Remind").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remind").click()
+    assert visit.shows("2 reminders are on their way.")
+    delivery = team.get(f"/v1/candidates/{keys[0]['id']}/deliveries")["deliveries"][0]["id"]
+    page.route(f"**/v1/deliveries/{delivery}", lambda route: route.fulfill(status=409, json=error))
+    page.get_by_role("button", name="Undo").click()
+    assert visit.shows("1 change was not undone. ann@example.com: The email was sent.")
 
 
 def test_a_selection_is_reminded_revoked_and_exported(team, assessment, select, tmp_path):
