@@ -8,7 +8,6 @@ import { t } from "../shared/texts.js";
 import { formatClock, formatDateTime } from "../shared/time.js";
 import { untrusted } from "../shared/untrusted.js";
 
-const CONCURRENT_REQUESTS = 6;
 // Evidence that is a line of the diff or a test, not an event.
 const PLACE = /^(diff|test):/;
 const MAX_EVENTS = 200;
@@ -17,10 +16,7 @@ const MAX_EVENTS = 200;
 export async function loadEvidence(sessionId, { criteria, recommendation }, signal) {
   const ids = [...new Set([...criteria, ...(recommendation ? [recommendation] : [])].flatMap(({ scores }) => scores.flatMap(({ evidence }) => evidence)))].filter((id) => !PLACE.test(id)).slice(0, MAX_EVENTS);
   const events = new Map();
-  const loadRemaining = async () => {
-    for (let id = ids.shift(); id !== undefined; id = ids.shift()) events.set(id, await loadEvent(sessionId, id, { signal }));
-  };
-  await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, loadRemaining));
+  for (const id of ids) events.set(id, await loadEvent(sessionId, id, { signal }));
   return events;
 }
 

@@ -10,7 +10,9 @@ export const SYSTEM_TIMEOUT_MS = 90_000;
 const PAGE_SIZE = 200;
 // Other windows can read large sessions.
 const MAX_ATTEMPTS = 3;
-const WHOLE_SESSION = /^\/v1\/sessions\/(?!.*\/(scores|notes|cohort-stats)$)./;
+// A rate limit can ask for an hour.
+const MAX_RETRY_SECONDS = 10;
+const WHOLE_SESSION = /^\/v1\/(sessions\/(?!.*\/(scores|notes|cohort-stats)$).|candidates\/[^/]+\/decision-warnings$)/;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
 export class ApiError extends Error {
@@ -44,8 +46,11 @@ export async function retryWhenBusy(send, signal) {
     try {
       return await send();
     } catch (error) {
-      if (error.code !== "too_many_requests" || attempt === MAX_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, error.retrySeconds * 1000));
+      if (error.code !== "too_many_requests" || attempt === MAX_ATTEMPTS || error.retrySeconds > MAX_RETRY_SECONDS) throw error;
+      await new Promise((resolve) => {
+        setTimeout(resolve, error.retrySeconds * 1000);
+        signal?.addEventListener("abort", resolve, { once: true });
+      });
       signal?.throwIfAborted();
     }
   }
@@ -69,18 +74,21 @@ export function queueRead(send) {
   return read;
 }
 
-// By request. Sending a request again after its response was lost must not repeat the change.
+// By request. Sending a request again whose outcome is unknown must not repeat the change.
 const lostKeys = new Map();
 
-/** Send a POST with an idempotency key, by default a new one, or that of the same request whose response was lost. */
+/** Send a POST with an idempotency key, by default a new one, or that of the same request whose outcome is unknown. */
 export async function post(path, body, { key, headers, ...options } = {}) {
   const request = `${path} ${JSON.stringify(body)}`;
   const sentKey = key ?? lostKeys.get(request) ?? crypto.randomUUID();
-  lostKeys.delete(request);
   try {
-    return await json("POST", path, { body, headers: { "Idempotency-Key": sentKey, ...headers }, ...options });
+    const response = await json("POST", path, { body, headers: { "Idempotency-Key": sentKey, ...headers }, ...options });
+    lostKeys.delete(request);
+    return response;
   } catch (error) {
-    if (error.status === 0) lostKeys.set(request, sentKey);
+    const isRejected = error.status >= 400 && error.status < 500 && error.code !== "in_progress";
+    if (isRejected) lostKeys.delete(request);
+    else lostKeys.set(request, sentKey);
     throw error;
   }
 }

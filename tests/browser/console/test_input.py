@@ -25,6 +25,47 @@ def test_a_request_whose_response_was_lost_is_not_repeated(open_console, team):
     assert len(team.get("/v1/rubrics")["rubrics"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "body"), [(502, {}), (409, {"code": "in_progress", "error": "Still running."})]
+)
+def test_a_request_with_an_unknown_outcome_is_not_repeated(open_console, team, status, body):
+    stored = []
+
+    def respond(route):
+        if len(stored) == 2 or route.request.method != "POST":
+            return route.continue_()
+        stored.append(route.fetch().status)
+        return route.fulfill(status=status, json=body)
+
+    visit = open_console(team, "/rubrics/new", before=lambda page: page.route("**/v1/rubrics", respond))
+    visit.page.get_by_label("Name").fill("Engineers")
+    for _ in range(3):
+        with visit.page.expect_response("**/v1/rubrics"):
+            visit.page.get_by_role("button", name="Create rubric").click()
+    assert visit.shows("Version 1 of “Engineers” was saved.")
+    assert len(team.get("/v1/rubrics")["rubrics"]) == 1
+
+
+RETRY = """async (seconds) => {
+  const { retryWhenBusy } = await import("/console/shared/api.js");
+  let calls = 0;
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 50);
+  const send = () => { calls += 1; throw { code: "too_many_requests", retrySeconds: seconds }; };
+  const name = await Promise.race([
+    retryWhenBusy(send, controller.signal).catch((error) => error.name ?? error.code),
+    new Promise((resolve) => setTimeout(resolve, 2000, "asleep")),
+  ]);
+  return [name, calls];
+}"""
+
+
+def test_a_rate_limit_is_not_awaited_and_leaving_ends_the_wait(open_console, team):
+    visit = open_console(team).settle()
+    assert visit.page.evaluate(RETRY, 3600) == ["too_many_requests", 1]
+    assert visit.page.evaluate(RETRY, 5) == ["AbortError", 1]
+
+
 def test_a_new_repository_keeps_commit_setup_and_tools_of_the_form(open_console, team):
     task = {"repoUrl": "https://github.com/example/a", "repoCommit": "a" * 40, "setupInstructions": "make"}
     body = ASSESSMENT | task | {"allowedTools": ["claude", "codex"]}
