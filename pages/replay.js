@@ -39,12 +39,11 @@ async function open() {
 function describeRetention(session) {
   if (session.retainedUntil) return `until ${formatTime(session.retainedUntil)}`;
   if (session.closedAt) return "without a fixed deletion date";
-    return "for its retention period, which starts when your session closes";
+  return "for its retention period, if it has one, starting when your session closes";
 }
 
 function showSession(session) {
-  
-  const { heading, status, message, when } = STATUSES[session.status];
+  const { heading, status, message, when } = STATUSES[session.status] ?? STATUSES.completed;
   const [whenLabel, at] = when(session);
   fill({
     org: session.orgName,

@@ -36,7 +36,9 @@ def test_retention_date_is_shown(open_visit, reviewer, website, session_id, key)
 
 def test_open_and_expired_sessions_are_shown(open_visit, reviewer, session_id, key):
     path = f"/replay/{session_id}?key={key}"
-    assert open_visit(path, PHONE).heading() == "Your session is still open"
+    visit = open_visit(path, PHONE)
+    assert visit.heading() == "Your session is still open"
+    assert visit.shows("for its retention period, if it has one, starting when your session closes")
     assert reviewer.post(f"/v1/sessions/{session_id}/close").status == 200
     assert open_visit(path).heading() == "Thank you. Your session is closed."
 
