@@ -73,7 +73,7 @@ function joinRequests(events) {
   }
 }
 
-/** True if a request's summary, `Write · docs/tools.md`, names a command or a path, which a request can have as absolute. */
+/** True if a request's summary, `Write · src/tools.py`, names a command or a path, which a request can have as absolute. */
 function names(summary, subject) {
   const target = summary.split(" · ").slice(1).join(" · ");
   return target.startsWith(subject) || target.endsWith(`/${subject}`);

@@ -94,6 +94,21 @@ def test_a_finding_that_changes_results_needs_a_second_reason(site, team, scored
     assert visit.is_clean()
 
 
+@pytest.mark.parametrize("code", ["seal_missing", "call_not_recorded"])
+def test_a_missing_reason_is_named_if_the_dialog_asks_for_it(open_console, team, scored, code):
+    key = scored[0]
+    assert team.request("PUT", f"/v1/candidates/{key['id']}/decision", {"decision": "advanced"}).status == 200
+
+    def respond(route):
+        finding = {"code": code, "explanation": "", "eventIds": [], "count": 0, "details": None}
+        route.fulfill(json=route.fetch().json() | {"findings": [finding]})
+
+    path = f"/sessions/{key['sessionId']}"
+    visit = open_console(team, path, before=lambda page: page.route("**/integrity", respond)).settle()
+    note = visit.page.get_by_text("No reason was given for deciding despite the findings.")
+    assert note.count() == (code == "call_not_recorded")
+
+
 def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select):
     visit = select(scored)
     visit.page.get_by_role("button", name="Decide").click()

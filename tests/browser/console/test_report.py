@@ -124,7 +124,7 @@ def test_a_clients_request_joins_the_result_that_names_its_path(candidate, open_
 
 def test_a_result_joins_the_newest_request_that_names_it(candidate, open_report):
     ai = {"actor": {"type": "ai"}}
-    requests = [("Write", "docs/tools.md"), ("Bash", "ls"), ("Read", "c.py")]
+    requests = [("Write", "src/tools.py"), ("Bash", "ls"), ("Read", "c.py")]
     record(
         candidate,
         *(
@@ -136,22 +136,6 @@ def test_a_result_joins_the_newest_request_that_names_it(candidate, open_report)
     visit = open_report("?event=command")
     link = visit.page.get_by_role("link", name="Open the agent's request")
     assert link.get_attribute("href").endswith("event=Bash")
-
-
-@pytest.mark.parametrize("code", ["seal_missing", "call_not_recorded"])
-def test_a_missing_reason_is_named_if_the_dialog_asks_for_it(open_console, team, candidate, code):
-    candidate.complete()
-    (key,) = team.get("/v1/candidates")["candidates"]
-    assert team.request("PUT", f"/v1/candidates/{key['id']}/decision", {"decision": "advanced"}).status == 200
-
-    def respond(route):
-        finding = {"code": code, "explanation": "", "eventIds": [], "count": 0, "details": None}
-        route.fulfill(json=route.fetch().json() | {"findings": [finding]})
-
-    path = f"/sessions/{candidate.session_id}"
-    visit = open_console(team, path, before=lambda page: page.route("**/integrity", respond)).settle()
-    note = visit.page.get_by_text("No reason was given for deciding despite the findings.")
-    assert note.count() == (code == "call_not_recorded")
 
 
 def test_the_conversation_renders_markdown_and_collapses_responses_without_text(candidate, open_report):
