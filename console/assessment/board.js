@@ -10,7 +10,7 @@ import { columns } from "./board_table.js";
 import { cohortTests } from "./board_tests.js";
 import { actionsMenu } from "./candidate_actions.js";
 import { storeBoardOrder } from "../shared/board_order.js";
-import { runAction } from "../shared/dialogs.js";
+import { runAction, toastError } from "../shared/dialogs.js";
 import { fill, h } from "../shared/dom.js";
 import { invite } from "./invite.js";
 import { onKeys, showKeys } from "../shared/keys.js";
@@ -132,7 +132,12 @@ class Board {
       x: () => focusedRow(this.table)?.querySelector(".select input")?.click(),
       "/": () => this.filterForm.elements.q.focus(),
       "?": () => this.showKeys(),
-      e: ({ repeat }) => !repeat && row() && this.can("write") && decide(row(), { me: this.me, onDone: () => this.load() }),
+      e: ({ repeat }) => {
+        // The dialog opens once its data is loaded.
+        if (repeat || this.isDeciding || !row() || !this.can("write")) return;
+        this.isDeciding = true;
+        decide(row(), { me: this.me, onDone: () => this.load() }).catch(toastError).finally(() => (this.isDeciding = false));
+      },
     };
     onKeys(actions, this.signal);
   }

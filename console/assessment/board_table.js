@@ -47,7 +47,7 @@ function candidateCell(row, name, isHidden) {
   const externalId = row.externalId && plainName(row.externalId);
   const details = externalId && externalId !== name(row) && !isHidden(row) && externalId;
   const hidden = row.hiddenTests && [`${t("tests.hidden")}: ${runResult(row.hiddenTests)}`, runMarks(row.hiddenTests)].filter(Boolean).join(", ");
-  const narrow = [statusText(row), statusNote(row), hidden, ...findings(row)].filter(Boolean);
+  const narrow = [statusText(row), statusNote(row), hidden, ...findings(row), ...scoreMarks(row)].filter(Boolean);
   return [h("span", { "data-name": true }, name(row)), note(details), h("span", { class: "cell-note narrow quiet" }, narrow.join(" · "))];
 }
 
@@ -82,6 +82,9 @@ function meanCell({ criteria, hidden }, key) {
   const mean = criteria.find((criterion) => criterion.key === key)?.mean ?? null;
   return mean === null ? dash() : formatNumber(mean);
 }
+
+/** Name what limits a visible score. */
+const scoreMarks = ({ score }) => (score && !score.hidden ? [score.disagreement && t("board.discuss"), score.independent === false && t("board.notIndependent")] : []);
 
 function reviewersCell({ score: { hidden, reviewers, spread, disagreement, independent } }) {
   if (hidden) return note(t("board.scoreHidden"));

@@ -126,6 +126,16 @@ def test_the_candidates_of_all_assessments_are_one_list(open_console, site, team
     assert board.visit.is_clean()
 
 
+def test_two_presses_open_one_dialog(open_console, team, assessment, cohort):
+    board = open_board(open_console, team, assessment)
+    board.page.locator("tbody a").first.focus()
+    board.page.keyboard.press("e")
+    board.page.keyboard.press("e")
+    board.page.get_by_role("dialog").wait_for()
+    board.visit.settle()
+    assert board.page.get_by_role("dialog").count() == 1
+
+
 def test_the_board_is_operated_by_keyboard(open_console, team, assessment, cohort):
     board = open_board(open_console, team, assessment)
     page = board.page
