@@ -2,7 +2,7 @@
 
 import * as api from "../shared/api.js";
 import { fill, h } from "../shared/dom.js";
-import { isChanged } from "../shared/findings.js";
+import { isChanged, recordingMark } from "../shared/findings.js";
 import { momentItems } from "../session/moments.js";
 import { candidateName } from "../shared/names.js";
 import { renderAsync } from "../shared/states.js";
@@ -23,8 +23,13 @@ export async function show(main, { sessionId }, { signal, setTitle }) {
   await renderAsync(guide, load, ([session, { findings }, { version, moments }]) => [
     h("p", { class: "company" }, t("guide.title"), " · ", untrusted(session.assessmentTitle), " · ", formatDay(session.redeemedAt)),
     h("p", { class: "print-name" }, untrustedName(candidateName(session, session))),
-    isChanged(findings.map(({ code }) => code)) && h("p", { class: "notice bad" }, t("board.recordingChanged")),
+    findingsNotice(findings.map(({ code }) => code)),
     momentItems(session.id, moments, questions),
     h("footer", {}, h("p", {}, t("guide.rules", { version }))),
   ]);
+}
+
+/** Warn if the recording was altered or is incomplete. */
+function findingsNotice(codes) {
+  return isChanged(codes) ? h("p", { class: "notice bad" }, t("board.recordingChanged")) : recordingMark(codes);
 }

@@ -141,7 +141,7 @@ export function render(scorecard, report) {
     opensNext = submitter === next;
   });
   onSubmit(form, { submit, message, save: () => (opensNext ? saveAndOpenNext() : save()) });
-  report.addEvidence = (reference) => state.selected.addEvidence(reference);
+  report.addEvidence = (reference) => (canScore ? state.selected.addEvidence(reference) : toast(t("scoring.rubricRemoved")));
   report.focusScorecard = () => state.selected.focus();
   report.reloadScores = async () => state.scorecard.othersHidden && update(await load(report));
   // A failure is shown by the tabs.

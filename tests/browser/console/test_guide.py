@@ -36,3 +36,16 @@ def test_the_guide_has_the_moments_with_their_questions(open_console, site, team
     changed = "UPDATE events SET envelope = replace(envelope, 'go test', 'pytest') WHERE session_id = %s"
     site.execute(changed, site.stored_id(candidate.session_id))
     assert open_console(team, guide).shows("Stored data altered")
+
+
+def test_a_call_that_was_not_recorded_marks_the_guide(open_console, site, team):
+    assessment = team.post("/v1/assessments", ASSESSMENT)["assessment"]
+    candidate = Candidate(site, invite(team, assessment, "ada@example.com")["keys"][0])
+    finding = {"code": "call_not_recorded", "explanation": "", "eventIds": [], "count": 1}
+
+    def respond(route):
+        route.fulfill(json=route.fetch().json() | {"findings": [finding]})
+
+    guide = f"/sessions/{candidate.session_id}/guide"
+    visit = open_console(team, guide, before=lambda page: page.route("**/integrity", respond))
+    assert visit.shows("recording incomplete")
