@@ -140,7 +140,7 @@ function checkPerson({ email, externalId }, { sameEmailLine, sameIdLine, key, is
   if (externalId && sameIdLine) return { state: "invalid", text: t("invite.states.duplicateId", { line: sameIdLine }) };
   if (key && isOpen(key)) return { state: "open", text: t(`invite.states.${key.status}`) };
   if (externalId && isIdUsed) return { state: "invalid", text: t("invite.states.usedId") };
-  if (key) return { state: "earlier", text: t("invite.states.earlier", { status: t(`invite.statuses.${key.status}`) }), canInvite: true };
+  if (key) return { state: "earlier", text: t("invite.states.earlier", { status: t(`invite.statuses.${key.status === "expired" && !key.sessionId ? "neverStarted" : key.status}`) }), canInvite: true };
   if (!email) return { state: "noAddress", text: t("invite.states.noAddress"), canInvite: true };
   return { state: "new", text: t("invite.states.new"), canInvite: true };
 }

@@ -139,7 +139,7 @@ function pendingWork({ id, waiting: counts, funnel }) {
     ["failedMessages", "#/todo"],
   ];
   const pending = links.filter(([name]) => counts[name]);
-  if (!pending.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingToDo")) : null;
+  if (!pending.length) return funnel.invited ? h("p", { class: "quiet" }, t("assessments.nothingToScore")) : null;
   return h(
     "ul",
     { class: "waiting", "aria-label": t("assessments.toDo") },

@@ -23,7 +23,7 @@ export async function loadEvidence(sessionId, { criteria, recommendation }, sign
 /** Build the section with all criteria and scores. */
 export function scoresSection({ scores, evidence }) {
   if (!scores.rubric) return h("p", {}, t("print.noRubric"));
-  const total = scores.total === null ? t("print.noTotal") : t("print.total", { total: totalText(scores), lowest: formatNumber(scores.lowestTotal) });
+  const total = scores.total === null ? t(scores.othersHidden ? "report.scoreHidden" : "print.noTotal") : t("print.total", { total: totalText(scores), lowest: formatNumber(scores.lowestTotal) });
   const isOld = scores.currentRubricVersion !== null && scores.rubricVersion !== scores.currentRubricVersion;
   return [
     scores.othersHidden && h("p", { class: "notice warn" }, t("print.othersHidden")),

@@ -101,6 +101,7 @@ function criteria(sides) {
   const [first, second] = sides;
   const [firstScores, secondScores] = [first.scores, second.scores];
   const hidden = [first, second].filter(({ scores }) => scores.othersHidden).map(({ name }) => h("p", { class: "notice" }, t("compare.hidden", { name })));
+  if (!firstScores.rubric && !secondScores.rubric) return h("p", {}, t("compare.noScores"));
   if (!firstScores.rubric || firstScores.rubricId !== secondScores.rubricId) return h("p", { class: "notice" }, t("compare.differentRubrics"));
   if (firstScores.rubricVersion !== secondScores.rubricVersion) return [hidden, h("p", { class: "notice" }, t("compare.differentVersions"))];
   if (hidden.length === 2) return hidden;

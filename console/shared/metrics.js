@@ -57,7 +57,11 @@ export function rankText(name, { small }, { n, below, equal, above }) {
 export const isUnrecorded = (name, { coverage }) => name === "manualEditRatio" && coverage?.metricsFrom === "channels";
 
 /** Describe a session's value of a metric. */
-export const valueText = ({ name, format }, value, session) => (isUnrecorded(name, session) ? t("metrics.notRecorded") : format(value));
+export const valueText = ({ name, format }, value, session) => {
+  // Without events, the API's shares are 0.
+  if (session.eventCount === 0) return t("metrics.none");
+  return isUnrecorded(name, session) ? t("metrics.notRecorded") : format(value);
+};
 
 /** Describe the number of observations behind a session's value, or return null if it is unknown. */
 export function observationsText(name, { value, valueObservations: n }) {

@@ -44,6 +44,13 @@ def test_scored_sessions_can_be_compared_and_swapped(site, team, assessment, rub
     assert visit.is_clean()
 
 
+def test_sessions_without_a_rubric_or_events_have_no_values(site, team, assessment, open_console):
+    first, second = (make_candidate(site, team, assessment) for _ in range(2))
+    visit = open_console(team, f"/compare/{first.session_id}/{second.session_id}")
+    assert visit.shows("Neither session has scores yet.")
+    assert not visit.page.get_by_text("0 %", exact=True).count()
+
+
 def test_comparing_sessions_of_different_assessments_shows_a_warning(site, team, assessment, open_console):
     other = team.post("/v1/assessments", ASSESSMENT)["assessment"]
     ids = [completed_session(site, team, each) for each in (assessment, other)]
