@@ -54,14 +54,15 @@ async function load(sessionId, signal) {
 
 function render(data, me) {
   const { session, checked, assessment } = data;
+  const mark = (isStored) => recordingMark(checked.findings.map(({ code }) => code), isStored);
   return [
     title(data),
     decision(data),
     section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session }))),
-    section("scores", scoresSection(data)),
+    section("scores", mark(true), scoresSection(data)),
     section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
-    section("metrics", cohortSection(data)),
-    section("work", workSection(data.analytics)),
+    section("metrics", mark(), cohortSection(data)),
+    section("work", mark(), workSection(data.analytics)),
     section("diff", diffSection(data)),
     summary(data),
     footer(data, me),
@@ -107,7 +108,7 @@ function decision({ session, checked, scores }) {
       [t("print.decidedBy"), decidedAt && (decidedBy?.name ?? t("print.unknown"))],
       [t("print.decidedAt"), decidedAt && formatDateTime(decidedAt)],
       ...testRows(session, checked),
-      [t("report.teamScore"), scoreText(scores)],
+      [t("report.teamScore"), [scoreText(scores), " ", recordingMark(checked.findings.map(({ code }) => code), true)]],
     ]),
   );
 }

@@ -111,7 +111,7 @@ function criteria(sides) {
     const { mean: value, highest } = scores.criteria.find((each) => each.key === key);
     return value === null ? t("report.notScored") : t("scores.total", { total: formatNumber(value), highest });
   };
-  return [hidden, table(sides, firstScores.criteria.map(({ key, title }) => [title, ...sides.map((side) => mean(side, key))]))];
+  return [hidden, table(sides, firstScores.criteria.map(({ key, title }) => [title, ...sides.map((side) => mean(side, key))]), ({ integrity }) => loadMark(integrity, true))];
 }
 
 function metrics({ sides, cohort, results }) {
@@ -152,7 +152,7 @@ function summaryTable(sides) {
   const timeOrDash = (timestamp) => (timestamp ? formatDateTime(timestamp) : "–");
   const rows = [
     [t("decisions.title"), ({ session }) => decisionText(session)],
-    [t("compare.score"), ({ scores }) => scoreText(scores)],
+    [t("compare.score"), ({ scores, integrity }) => [scoreText(scores), loadMark(integrity, true)]],
     [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
     [t("compare.tests"), testsText],
     [t("compare.integrity"), integrityCell],

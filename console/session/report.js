@@ -69,7 +69,10 @@ function page(session, sources, { signal, query, setTitle, can, me, go }) {
   /** Show the session again after a change. */
   report.refresh = async () => {
     report.session = await api.get(report.path, { signal });
+    const hasFocus = head.contains(document.activeElement);
     showHead();
+    card.showName(); // Scoring can end the blinding.
+    if (hasFocus) head.querySelector(".report-numbers button")?.focus();
   };
   showHead();
   const tabs = tabBar(report, query);
@@ -90,7 +93,9 @@ function scorecard(report, tabs) {
   const titleId = newId("scorecard");
   const content = h("div");
   const close = h("button", { type: "button", class: "link", onclick: () => show(false) }, t("common.close"));
-  const name = h("p", { class: "quiet" }, untrustedName(candidateName(report.session, report.session)), loadMark(report.integrity));
+  const name = h("p", { class: "quiet" });
+  const showName = () => fill(name, untrustedName(candidateName(report.session, report.session)), loadMark(report.integrity));
+  showName();
   const head = h("div", {}, h("div", { class: "scorecard-head" }, h("h2", { id: titleId }, t("scoring.heading")), close), name);
   const element = h("section", { class: "panel scorecard", "aria-labelledby": titleId, hidden: true }, head, content);
 
@@ -112,7 +117,7 @@ function scorecard(report, tabs) {
     if (document.activeElement.matches("body, h1, header *")) report.focusScorecard?.();
   }
 
-  return { element, open };
+  return { element, open, showName };
 }
 
 /** Open the scorecard, and links to the session's events, lines and tests, without reloading the page. */

@@ -144,3 +144,4 @@ def test_a_decision_shows_the_teams_scores(site, open_console, team, bob, assess
     dialog.get_by_label("Hiring decision").select_option("Advanced")
     dialog.get_by_role("button", name="Save").click()
     assert visit.shows("3 of 3")
+    visit.page.wait_for_function("document.activeElement.textContent === 'Change the decision'")
