@@ -218,16 +218,17 @@ def test_a_failing_reminder_does_not_stop_other_reminders(keys_to_remind, monkey
 
 
 def test_a_candidate_erased_during_the_run_gets_no_reminder(keys_to_remind, monkeypatch):
-    first, second = keys_to_remind
-    enqueue = outbox.enqueue_reminder
+    enqueue, reminded = outbox.enqueue_reminder, []
 
     def enqueue_and_erase(key, columns):
         enqueue(key, columns)
-        privacy.erase(second)
+        reminded.append(key.id)
+        (other,) = (other for other in keys_to_remind if other.id != key.id)
+        privacy.erase(other)
 
     monkeypatch.setattr(outbox, "enqueue_reminder", enqueue_and_erase)
     assert invitations.enqueue_reminders() == 1
-    assert [row.subject_id for row in Delivery.select().where(Delivery.kind == "reminder")] == [first.id]
+    assert [row.subject_id for row in Delivery.select().where(Delivery.kind == "reminder")] == reminded
     assert failures() == set()
 
 
