@@ -210,9 +210,11 @@ class Key:
 
     @for_reviewers
     def hire(self, hired, now):
-        if self.session is None or not self.session.closed_as_of(now):
+        is_finished = self.session is not None and self.session.closed_as_of(now)
+        if hired and not is_finished:
             return conflict("not_finished")
-        self.session.hired = hired
+        if is_finished:
+            self.session.hired = hired
         return OK
 
     @for_reviewers
