@@ -323,7 +323,8 @@ def warnings(settings: Mapping[str, Any], environment: Mapping[str, str] = os.en
             yield f"{name} has no effect without {other}."
     if settings["PROXY_STREAMS_PER_KEY"] > (streams := settings["PROXY_STREAMS"]):
         yield f"PROXY_STREAMS_PER_KEY is above PROXY_STREAMS ({streams}): one candidate can use all."
-    for platform in [name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable)][:1]:
+    platforms = (name for variable, name in EPHEMERAL_PLATFORMS.items() if environment.get(variable))
+    if platform := next(platforms, None):
         deletes = f"{platform} deletes files outside a volume on each restart"
         if settings["DATABASE_URL"].startswith("sqlite"):
             yield f"{deletes}: set DATABASE_URL to PostgreSQL, or put the database on a volume."

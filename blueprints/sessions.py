@@ -67,7 +67,7 @@ def session_state(session_id: Any) -> dict[str, Any]:
     fields = {name: getattr(session, name) for name in CandidateSession().fields if hasattr(session, name)}
     counted, is_candidate = CountedEvents(session), isinstance(caller, CandidateKey)
     fields |= Event.counts(session, counted) | {
-        # Reviewers' later changes are none of the candidate's business (R3).
+        # Otherwise candidates could see when they are scored or hired (R3).
         "updated_at": (session.closed_at if is_candidate else session.updated_at) or session.created_at,
         "status": session.key.status_for_candidate if is_candidate else session.key.status,
         "org_name": session.organization.public_name,

@@ -137,10 +137,11 @@ class Recorder:
         If this raises, roll back the transaction and call `fail`.
         """
         try:
-            if not self._events and self._session.is_erased_when_locked():
-                return {}
-            if not self._events and self._has_failed:
-                return self.columns  # Its texts are not stored, so the next call must store them.
+            if not self._events:
+                if self._session.is_erased_when_locked():
+                    return {}
+                if self._has_failed:
+                    return self.columns  # Its texts are not stored, so the next call must store them.
             outcomes = sessions.store_prepared(self._session, self._events, quota=self._quota)
             if "full" in outcomes or self._is_replaced(outcomes):
                 self._is_incomplete = True

@@ -77,13 +77,7 @@ class NewAssessment(Body):
     repo_url = RepositoryUrl("Repository to work in, without a password.", example=EXAMPLE_REPOSITORY)
     repo_commit = Pattern(*SHA, _COMMIT, example=EXAMPLE_SHA)
     time_limit_minutes = Integer("Time limit in minutes, from redemption.", min=1, max=43_200, example=90)
-    expires_in_days = Integer(
-        "Days until candidate keys expire.",
-        min=1,
-        max=365,
-        load_default=7,
-        example=7,
-    )
+    expires_in_days = Integer("Days until candidate keys expire.", min=1, max=365, load_default=7, example=7)
     reminder_days_before = Integer(_REMINDER, min=1, max=364)
     rubric_id = Reference("A rubric to score the sessions with.")
     brief = Nested(StructuredBrief, "The task in structured form, for clients that support it.")

@@ -54,20 +54,21 @@ async function load(sessionId, signal) {
 
 function render(data, me) {
   const { session, checked, assessment } = data;
-  const mark = (isStored) => recordingMark(checked.findings.map(({ code }) => code), isStored);
   return [
     title(data),
     decision(data),
     section("integrity", h("div", { class: "print-integrity" }, integrity(checked, { session }))),
-    section("scores", mark(true), scoresSection(data)),
+    section("scores", mark(checked, true), scoresSection(data)),
     section("brief", repository(assessment), h("div", { class: "brief" }, assessment.taskBrief)),
-    section("metrics", mark(), cohortSection(data)),
-    section("work", mark(), workSection(data.analytics)),
+    section("metrics", mark(checked), cohortSection(data)),
+    section("work", mark(checked), workSection(data.analytics)),
     section("diff", diffSection(data)),
     summary(data),
     footer(data, me),
   ];
 }
+
+const mark = ({ findings }, isStored) => recordingMark(findings.map(({ code }) => code), isStored);
 
 function section(name, ...content) {
   return h("section", { class: `print-${name}` }, h("h2", {}, t(`print.sections.${name}`)), ...content);
@@ -108,7 +109,7 @@ function decision({ session, checked, scores }) {
       [t("print.decidedBy"), decidedAt && (decidedBy?.name ?? t("print.unknown"))],
       [t("print.decidedAt"), decidedAt && formatDateTime(decidedAt)],
       ...testRows(session, checked),
-      [t("report.teamScore"), [scoreText(scores), " ", recordingMark(checked.findings.map(({ code }) => code), true)]],
+      [t("report.teamScore"), [scoreText(scores), " ", mark(checked, true)]],
     ]),
   );
 }
@@ -130,11 +131,10 @@ function summary(data) {
   );
 }
 
-function testRows(session, { findings }) {
+function testRows(session, checked) {
   const note = session.testResult?.note;
-  const mark = (isStored) => [" ", recordingMark(findings.map(({ code }) => code), isStored)];
   return [
-    ...testResults(session, mark),
+    ...testResults(session, (isStored) => [" ", mark(checked, isStored)]),
     [t("print.testNote"), note && untrusted(note)],
   ];
 }

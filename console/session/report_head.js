@@ -88,7 +88,7 @@ function scoresByCriterion(scorecard, { session }) {
   const total = scoreText(scorecard);
   if (othersHidden) return h("a", { href: `#/sessions/${session.id}/score` }, total);
   if (!criteria?.some(({ mean }) => mean !== null)) return total;
-  const isDependent = [...criteria, ...(recommendation ? [recommendation] : [])].some(({ scores }) => scores.some(({ independent }) => independent === false));
+  const isDependent = [...criteria, recommendation].some((each) => each?.scores.some(({ independent }) => independent === false));
   const rows = criteria.map(({ title, mean, highest, weight }) => [weighted(title, weight), mean === null ? t("report.notScored") : t("scores.total", { total: formatNumber(mean), highest })]);
   const label = ({ value }) => recommendation.levels.find((level) => level.value === value)?.label;
   if (recommendation?.scores.length) rows.push([t("scoring.recommendation"), recommendation.scores.map(label).join(", ")]);

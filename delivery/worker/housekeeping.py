@@ -67,7 +67,7 @@ DAILY_TASKS: tuple[Task, ...] = (
 def run(tasks: Iterable[Task], beat: Callable[[str], None]) -> int:
     """Run all tasks. If the database was unavailable during a task, raise the error at the end.
 
-    Returns the sum of the results, without those of failed tasks.
+    Returns the sum of the results of the tasks that succeeded.
     """
     total, outage = 0, None
     for name, function in tasks:

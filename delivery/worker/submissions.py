@@ -47,10 +47,8 @@ def read_due(storage: Storage) -> int:
 def read_again(storage: Storage) -> None:
     """Look for all submissions in the store, and schedule an attempt to read those that could not be read."""
     for submission in reading.received():
-        if submission.state in (WAITING, UNREADABLE):
-            if submission.problem:
-                reading.read_again(submission)
-        elif not _is_stored(submission, storage):
+        was_read = submission.state not in (WAITING, UNREADABLE)
+        if was_read and not _is_stored(submission, storage):
             reading.record_lost(submission)
         elif submission.problem:
             reading.read_again(submission)

@@ -1,4 +1,4 @@
-"""What remains of an order after a deletion: of the candidate, in the system or here, or of the integration."""
+"""Orders after the deletion of their candidate, in the system or here, or of the integration."""
 
 import pytest
 from response_checks import body_of
