@@ -14,7 +14,7 @@ export async function assignDialog({ id }) {
     await showContent(t("reviewers.assign"), h("p", { class: "notice" }, t("reviewers.noPeople")));
     return null;
   }
-  const openCount = (personId) => existing.filter((assignment) => assignment.personId === personId && !assignment.scored).length;
+  const openCount = (personId) => existing.filter((assignment) => assignment.personId === personId && assignment.open).length;
   const boxes = reviewers.map((person) => h("input", { type: "checkbox", name: "personIds", value: person.id, onchange: () => validate() }));
   const validate = () => boxes[0].setCustomValidity(boxes.some(({ checked }) => checked) ? "" : t("reviewers.choose"));
   validate();

@@ -77,7 +77,7 @@ function differences({ criteria }) {
 }
 
 function assignedCell({ name, assigned }, button) {
-  const open = assigned.filter(({ scored }) => !scored);
+  const open = assigned.filter((assignment) => assignment.open);
   const due = open.map(({ dueAt }) => dueAt).filter(Boolean).sort()[0];
   const remove = (target) =>
     runAction(target, async () => {
@@ -86,7 +86,7 @@ function assignedCell({ name, assigned }, button) {
     });
   return [
     !assigned.length && t("metrics.none"),
-    assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.length - open.length }),
+    assigned.length > 0 && t("reviewers.progress", { n: assigned.length, scored: assigned.filter(({ scored }) => scored).length }),
     due && h("div", { class: "quiet" }, t("todo.due", { time: formatDay(due) })),
     open.length > 0 && h("div", {}, button("link", t("reviewers.remove"), remove, name)),
   ];

@@ -22,6 +22,7 @@ from rules.timestamps import format_timestamp
 
 # Each one is a ledger entry. More would block the organization's, and on SQLite all, writes for too long.
 MAX_ASSIGNMENTS = 2000
+_IS_UNDECIDED = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
 
 
 class Assignment(ProtectedModel):
@@ -46,12 +47,14 @@ class Assignment(ProtectedModel):
 
     @classmethod
     def of(cls, assessment: Assessment) -> Query:
-        """Select an assessment's assignments with their users, and whether they are `scored`, oldest first."""
+        """Select an assessment's assignments with their users, oldest first.
+
+        `scored` tells whether the user has scored the session, `open` whether somebody still waits for that.
+        """
         is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
-        scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs)).converter(
-            bool
-        )
-        query = cls.select(cls, User, scored.alias("scored")).join(User).switch(cls).join(Session)
+        scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs))
+        flags = (scored.converter(bool).alias("scored"), (~scored & _IS_UNDECIDED).converter(bool).alias("open"))
+        query = cls.select(cls, User, *flags).join(User).switch(cls).join(Session).join(CandidateKey)
         query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
         return query.order_by(cls.created_at, cls.id)
 
@@ -118,8 +121,7 @@ def _to_score(assessment: Assessment) -> Query:
     """Select an assessment's closed sessions without a decision."""
     is_closed = Session.closed_at.is_null(False) | (Session.closes_at <= clock.now())
     query = Session.select(Session.id, Session.organization, Session.key).join(CandidateKey)
-    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
-    return query.where(Session.assessment == assessment, is_closed, is_undecided)
+    return query.where(Session.assessment == assessment, is_closed, _IS_UNDECIDED)
 
 
 def _require_ids(field: str, ids: list[Any], known: Any, message: str) -> None:

@@ -31,6 +31,7 @@ class Assignment(Schema):
     person_name = String("Name of the person.", attribute="user.name", example="Bob Sample")
     due_at = Timestamp("Due date.", null=True)
     scored = Flag("True once the person has scored every criterion.", example=False)
+    open = Flag("True until the person has scored every criterion or the candidate has a decision.", example=True)
     created_at = Timestamp("Time of the assignment.")
 
 

@@ -66,6 +66,20 @@ def test_a_session_that_a_reviewer_has_scored_counts_as_assigned(app, reviewer, 
     assert (row["personName"], row["scored"]) == ("Ann", False)
 
 
+def test_an_assignment_is_open_until_the_score_or_the_decision(app, reviewer, path, people, assessment):
+    scored, decided, waiting = [make_closed_session(assessment) for _ in range(3)]
+    bob = people[1]
+    assign(reviewer, path, [bob])
+    body_of(Caller.person(app, bob).put(f"/v1/sessions/{scored.id}/scores/quality", {"value": 1}))
+    invitations.decide(decided.key, None, "rejected", None)
+    rows = body_of(reviewer.get(path))["assignments"]
+    assert {row["sessionId"]: (row["scored"], row["open"]) for row in rows} == {
+        str(scored.id): (True, False),
+        str(decided.id): (False, False),
+        str(waiting.id): (False, True),
+    }
+
+
 def test_the_due_date_must_be_in_the_future(reviewer, path, people):
     body = {"personIds": ids(people), "dueAt": format_timestamp(clock.now() - timedelta(minutes=1))}
     assert error_paths(reviewer.post(path, body)) == [["dueAt"]]
