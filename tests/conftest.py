@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import factories
+import hypothesis
 import postgres
 import pytest
 from callers import Caller
@@ -21,6 +22,15 @@ TESTS = Path(__file__).parent
 LEDGER_KEYS = "test:a-key-that-only-these-tests-sign-with"
 INTEGRATION_KEYS = "test:a-key-that-only-these-tests-encrypt-with"
 MAX_ID = 100
+# The same cases in each run, however long they take.
+hypothesis.settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("same")
 # Modules that start processes or contain many cases. Quick runs skip them without importing them.
 SLOW_MODULES = (
     *("agents/", "browser/", "clients/", "live/", "proxy/test_live", "proxy/test_load.py"),

@@ -14,8 +14,9 @@ from tests.live.service import HOST, wait_until
 from tools.scripts.run_with_parent import with_parent
 
 # The kernel assigns higher ports to connections and to other servers. Each test process has a range of its own.
-_RANGE = 20_000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw"))
-_ports = itertools.cycle(range(_RANGE, _RANGE + 1000))
+_SIZE = 12_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_RANGE = 20_000 + _SIZE * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(range(_RANGE, _RANGE + _SIZE))
 
 
 def free_port() -> int:

@@ -259,9 +259,6 @@ def test_random_lifecycles_match_the_model(app, examples, steps):
     settings = hypothesis.settings(
         max_examples=examples,
         stateful_step_count=steps,
-        deadline=None,
-        derandomize=True,
-        database=None,
         suppress_health_check=[checks.too_slow, checks.data_too_large, checks.filter_too_much],
     )
     stateful.run_state_machine_as_test(lambda: Lifecycle(app), settings=settings)

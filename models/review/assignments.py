@@ -53,7 +53,10 @@ class Assignment(ProtectedModel):
         """
         is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
         scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs))
-        flags = (scored.converter(bool).alias("scored"), (~scored & _IS_UNDECIDED).converter(bool).alias("open"))
+        flags = (
+            scored.converter(bool).alias("scored"),
+            (~scored & _IS_UNDECIDED).converter(bool).alias("open"),
+        )
         query = cls.select(cls, User, *flags).join(User).switch(cls).join(Session).join(CandidateKey)
         query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
         return query.order_by(cls.created_at, cls.id)

@@ -16,7 +16,7 @@ class NewAssignments(Body):
         load_default=1,
         example=2,
     )
-    due_at = TimestampInput("Due date.", load_default=None, example="2026-12-04T16:00:00Z", null=True)
+    due_at = TimestampInput("Due date.", load_default=None, example="2030-12-06T16:00:00Z", null=True)
     session_ids = ListOf(
         Id(), "Only these sessions; null for all.", max=500, load_default=None, example=[], null=True
     )
@@ -31,7 +31,9 @@ class Assignment(Schema):
     person_name = String("Name of the person.", attribute="user.name", example="Bob Sample")
     due_at = Timestamp("Due date.", null=True)
     scored = Flag("True once the person has scored every criterion.", example=False)
-    open = Flag("True until the person has scored every criterion or the candidate has a decision.", example=True)
+    open = Flag(
+        "True until the person has scored every criterion or the candidate has a decision.", example=True
+    )
     created_at = Timestamp("Time of the assignment.")
 
 

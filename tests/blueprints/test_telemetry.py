@@ -158,11 +158,17 @@ def test_invalid_body_returns_an_otlp_error(candidate, session, body, content_ty
     assert status_of(post(candidate, body, content_type)) == expected
 
 
+def _gzipped_zeros(count):
+    """Compress in steps: each test process builds this, at the same time."""
+    compressor, chunk = zlib.compressobj(1, wbits=31), bytes(2**20)
+    return b"".join(compressor.compress(chunk) for _ in range(count // len(chunk))) + compressor.flush()
+
+
 @pytest.mark.parametrize(
     ("body", "content_encoding", "expected"),
     [
         (gzip.compress(b" " * (2**24 + 1)), "gzip", (413, 3)),
-        (gzip.compress(b"\0" * 2**29, 1), "gzip", (413, 3)),
+        (_gzipped_zeros(2**29), "gzip", (413, 3)),
         (gzip.compress(b"{}")[:-1], "gzip", (400, 3)),
         (gzip.compress(b"{}") * 2, "gzip", (400, 3)),
         (b"{}", "gzip", (400, 3)),

@@ -219,7 +219,7 @@ def test_a_name_cannot_add_a_header_or_a_recipient(name):
     assert_no_injection(candidate_name=name, org_name=name, assessment_title=name)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(name=st.text(max_size=255), other=st.text(alphabet='=?qb"\\<>@,:;()\r\n x0DAé_', max_size=60))
 def test_generated_names_cannot_add_a_header_or_a_recipient(name, other):
     assert_no_injection(candidate_name=name + other, org_name=other, assessment_title=other + name)

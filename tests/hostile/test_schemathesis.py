@@ -25,13 +25,7 @@ CHECKS = [
     response_schema_conformance,
     status_code_conformance,
 ]
-SETTINGS = hypothesis.settings(
-    max_examples=5,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
+SETTINGS = hypothesis.settings(max_examples=5, suppress_health_check=list(hypothesis.HealthCheck))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")

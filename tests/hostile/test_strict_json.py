@@ -114,7 +114,7 @@ fragments = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(batches, st.data())
 def test_splitting_preserves_the_entries_text(text, data):
     """Even after random damage, unless the batch is rejected."""

@@ -160,7 +160,7 @@ class Live(Place):
         new.replace(self.clock_file)
 
     def until(self, condition: Callable[[], Any], failure: str) -> Any:
-        return wait_until(condition, failure, seconds=30)
+        return wait_until(condition, failure, seconds=120)
 
 
 @dataclass

@@ -127,7 +127,8 @@ def test_a_kill_at_any_statement_invites_and_reports_once(integration):
     assert Session.select().count() == number
 
 
-def test_workers_at_the_same_time_share_integrations_but_not_calls(integration):
+def test_workers_at_the_same_time_share_integrations_but_not_calls(integration, monkeypatch):
+    monkeypatch.setattr(worker, "MAX_SERVE_SECONDS", 600)
     system, in_progress, overlaps = integration.system_in_memory, [], []
     for number in range(40):
         orders.receive(integration, system.add(str(number), email=f"alice{number % 20}@example.com"))

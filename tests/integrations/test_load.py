@@ -12,7 +12,7 @@ from tests.integrations.stand_in import RateLimit, serving
 from tests.integrations.story import Live, Story, in_process
 from tests.live.service import wait_until
 
-TRIGGERS = int(os.environ.get("TRIGGERS", 300))
+TRIGGERS = int(os.environ.get("TRIGGERS", 150))
 SECONDS = TRIGGERS / 100
 CALLS_PER_SECOND, WINDOW_SECONDS = 10, 30
 MAX_RESPONSE_SECONDS = 5

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -293,6 +294,26 @@ def test_interrupted_restores_leave_the_old_or_the_new_state(installation, file,
     assert stored == {backup: b"code"}
 
 
+# Restore, but let the system kill the process once the copy has written 5 MB.
+RESTORE_AND_DIE_COPYING = """
+import functools, resource, signal, sqlite3, sys
+from pathlib import Path
+from ops import backup
+
+folder, file = sys.argv[1:]
+
+class Connection(sqlite3.Connection):
+    def backup(self, target):
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
+        super().backup(target)
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Connection)
+backup.restore(backup.Installation(Path(folder, "proofstone.db"), Path(folder, "bundles")), Path(file), True)
+"""
+
+
 @pytest.mark.slow
 def test_restores_interrupted_while_copying_leave_the_old_state(installation, file, tmp_path):
     fill(installation, megabytes=30)
@@ -300,11 +321,9 @@ def test_restores_interrupted_while_copying_leave_the_old_state(installation, fi
     target = make_installation(tmp_path / "target")
     add(target, "Old")
     log = target.database.with_name("proofstone.db-wal")
-    command = [sys.executable, "-c", RESTORE_AND_DIE, target.database.parent, file, "999"]
-    with subprocess.Popen(command) as process:
-        while not log.exists() or log.stat().st_size < 5_000_000:
-            assert process.poll() is None
-        process.kill()
+    command = [sys.executable, "-c", RESTORE_AND_DIE_COPYING, target.database.parent, file]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGXFSZ
+    assert log.stat().st_size > 4_000_000
     assert names(target) == ["Old"]
     restore(target, file, overwrite=True)
     assert names(target) == names(installation)

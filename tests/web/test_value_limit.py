@@ -51,4 +51,4 @@ def test_invalid_json_is_left_to_the_parser(text):
 def test_counting_takes_linear_time(text):
     started_at = time.process_time()
     find_excess(text, 100_000)
-    assert time.process_time() - started_at < 1
+    assert time.process_time() - started_at < 5

@@ -94,7 +94,7 @@ def test_assignments_in_one_request_are_limited(reviewer, path, people, assessme
     assert len(assign(reviewer, path, people, perSession=2, sessionIds=ids(sessions[:1]))) == 2
 
 
-def test_each_reviewer_gets_one_email(reviewer, path, people, assessment, worker, tmp_path):
+def test_each_reviewer_gets_one_email(clock, reviewer, path, people, assessment, worker, tmp_path):
     for _ in range(3):
         make_closed_session(assessment)
     assign(reviewer, path, people[:1], dueAt="2026-12-04T16:00:00Z")

@@ -27,9 +27,14 @@ class ConsoleVisit(Visit):
     def __init__(self, context: BrowserContext, address: str):
         super().__init__(context, address)
         self.pending: set[Any] = set()
-        self.page.on("request", lambda request: self.pending.add(request))
+        self.started_count = 0
+        self.page.on("request", self._add)
         self.page.on("requestfinished", lambda request: self.pending.discard(request))
         self.page.on("requestfailed", lambda request: self.pending.discard(request))
+
+    def _add(self, request: Any) -> None:
+        self.pending.add(request)
+        self.started_count += 1
 
     def go(self, path: str) -> "ConsoleVisit":
         """Open a console page."""
@@ -37,12 +42,13 @@ class ConsoleVisit(Visit):
         return self
 
     def settle(self) -> "ConsoleVisit":
-        """Wait until nothing is loading."""
+        """Wait until nothing is loading, and for two frames nothing starts."""
         deadline = time.monotonic() + TIMEOUT_MS / 1000
         while True:
             self.page.wait_for_function(IS_SETTLED)
+            is_idle, started_count = not self.pending, self.started_count
             self.page.evaluate(TWO_FRAMES)
-            if not self.pending and self.page.evaluate(IS_SETTLED):
+            if is_idle and started_count == self.started_count and self.page.evaluate(IS_SETTLED):
                 return self
             assert time.monotonic() < deadline, [request.url for request in self.pending]
 

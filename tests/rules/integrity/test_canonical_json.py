@@ -4,7 +4,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.integrity.canonical_json import MAX_PARTS, VARIANTS, canonicalize, parse, replace_surrogates
@@ -45,7 +45,6 @@ def test_variants_read_large_integers_as_integers_or_doubles(sent, exact, double
     assert (canonical(sent, CURRENT), canonical(sent, REREAD)) == (exact, double)
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_doubles_are_formatted_with_the_fewest_digits(number):
     text = canonical(repr(number))

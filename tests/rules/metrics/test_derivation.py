@@ -361,7 +361,7 @@ TIED = [
 ]  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(TIED))
 def test_the_input_order_does_not_matter(timeline):
     assert derive(*timeline, prices=PRICES) == derive(*TIED, prices=PRICES)

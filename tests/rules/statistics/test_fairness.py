@@ -1,7 +1,7 @@
 """Selection rates by group (docs/statistics.md#fairness)."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rules.statistics.fairness import Group, compare, find_suppressed, fisher_exact
@@ -9,7 +9,6 @@ from rules.statistics.fairness import Group, compare, find_suppressed, fisher_ex
 SIZES = st.integers(1, 60)
 
 
-@settings(deadline=None)
 @given(SIZES, SIZES, st.data())
 def test_p_values_match_scipy(decided, other_decided, data):
     from scipy import stats  # slow import
@@ -20,7 +19,6 @@ def test_p_values_match_scipy(decided, other_decided, data):
     assert float(fisher_exact(group, other)) == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
 
 
-@settings(deadline=None)
 @example(["A"] * 2000 + ["B"] * 2000, 3)
 @given(st.lists(st.sampled_from("ABC"), min_size=15, max_size=80), st.integers(1, 5))
 def test_rates_and_ratios_match_the_decisions(names, modulus):
