@@ -1,6 +1,7 @@
 """Record SQL statements and read their query plans."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +18,12 @@ class Statement(str):
 class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
+        self.thread = threading.get_ident()
         self.statements: list[Statement] = []
 
     def emit(self, record: Any) -> None:
+        if record.thread != self.thread:
+            return
         text, values = record.msg
         self.statements.append(Statement(text))
         self.statements[-1].values = values
@@ -27,7 +31,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def capture_queries() -> Iterator[list[Statement]]:
-    """Collect the statements that peewee logs within the block."""
+    """Collect the statements that this thread sends within the block."""
     log, collector = logging.getLogger("peewee"), _Collector()
     level = log.level
     log.addHandler(collector)

@@ -12,7 +12,7 @@ from tests.live.service import HOST, Service
 
 HERE = Path(__file__).parent
 WEBHOOKS = HERE.parents[1] / "docs" / "webhooks.md"
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.live.service import Service, stop_process, wait_until
-from tests.runner.conftest import IMAGE, podman
+from tests.runner.conftest import IMAGE, cgroups, podman
 
 PREFIX = "proofstone-runner"
 READY = "Waiting for jobs of"
@@ -38,7 +38,7 @@ class Runner:
         """Return folders, control groups and containers of this runner's jobs. A group with processes remains."""
         found: list[object] = [*self.folder.glob("*/")]
         for prefix in self.prefixes:
-            found += Path("/sys/fs/cgroup").glob(f"**/{prefix}-*")
+            found += cgroups(f"{prefix}-")
             if self.engine == "podman":
                 found += podman("ps", "--all", "--quiet", "--filter", f"name={prefix}-").split()
         return found

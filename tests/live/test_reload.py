@@ -16,7 +16,7 @@ from tests.proxy.upstream import MESSAGES, START, Upstream
 
 RELOADS = 3
 # The time until the new processes have started, on a busy machine.
-MAX_PAUSE_SECONDS = 5
+MAX_PAUSE_SECONDS = 10
 STREAM_SECONDS = 3
 # Modules that the master has imported, too, and one that only its processes import.
 CHANGES = [

@@ -33,8 +33,8 @@ IS_VALID = """
     SELECT convalidated, indisvalid FROM pg_constraint, pg_index
     WHERE conname = %s AND indexrelid = %s::regclass
 """
-# Requests that queue behind a migration wait this long at most, on a busy machine.
-MAX_STALL_SECONDS = migrations.LOCK_TIMEOUT_SECONDS + 1.5
+# Requests that queue behind a migration wait for one attempt, on a busy machine longer; never for two and the pause.
+MAX_STALL_SECONDS = 2 * migrations.LOCK_TIMEOUT_SECONDS + migrations.PAUSE_SECONDS
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_requests_continue_while_an_upgrade_waits_for_a_long_transaction(url, ne
         with Load(callers.calls):
             upgrade = next_release.spawn(["-m", "flask", "db", "upgrade"])
             wait_until(
-                lambda: next_release.log().count("waits for its lock") == 2, "The upgrade did not try again."
+                lambda: next_release.log().count("waits for its lock") >= 2, "The upgrade did not try again."
             )
             reader.rollback()
             assert upgrade.wait(30) == 0, next_release.log()
@@ -179,8 +179,8 @@ def test_a_transaction_that_does_not_end_is_reported(add_migration, url, monkeyp
 
 
 def test_a_lease_is_renewed_during_a_long_migration(add_migration, monkeypatch):
-    add_migration("SELECT pg_sleep(2.5)")
-    monkeypatch.setattr(lock, "LEASE_SECONDS", 1)
+    add_migration("SELECT pg_sleep(5)")
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 2)
     assert sorted(run_concurrently([migrations.upgrade] * 2)) == [[], ["9001_change"]]
     assert leases() == []
 

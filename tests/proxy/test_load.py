@@ -16,7 +16,7 @@ CHUNKS = [START, *[text_delta(f"word {number}") for number in range(60)], *MESSA
 CHUNK_INTERVAL_SECONDS = 0.1
 EVENTS, SENDERS = 400, 8
 MAX_INGEST_SECONDS = 3
-MAX_DELAY_SECONDS = 1
+MAX_DELAY_SECONDS = 2
 
 
 class Provider:

@@ -103,12 +103,13 @@ def test_a_response_that_is_too_long_to_be_read_is_not_recorded(call, upstream, 
 
 
 def test_a_call_ends_its_watch_before_another_call_can_use_the_connection(call, monkeypatch):
-    watched = []
+    watched, on_complete = [], billed_call.BilledCall.on_complete
 
-    def on_complete(self, response):
+    def observe(self, response):
         watched.append(response.watch.is_started)
+        return on_complete(self, response)
 
-    monkeypatch.setattr(billed_call.BilledCall, "on_complete", on_complete)
+    monkeypatch.setattr(billed_call.BilledCall, "on_complete", observe)
     call(MESSAGES, data=FIRST)
     assert watched == [False]
 

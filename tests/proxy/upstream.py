@@ -13,7 +13,7 @@ MESSAGES = "/v1/proxy/anthropic/v1/messages"
 RESPONSES = "/v1/proxy/openai/v1/responses"
 CHAT_COMPLETIONS = "/v1/proxy/openai/v1/chat/completions"
 STREAMING_BODY = b'{"model": "m", "stream": true}'
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 MESSAGE = {
     "type": "message",

@@ -35,7 +35,7 @@ import os, random, time, urllib.request
 from xml.sax.saxutils import escape
 MARKER = "HIDDEN" + "MARKER"
 a, b = random.randrange(10**9), random.randrange(10**9)
-answer, end = "no answer", time.monotonic() + 5
+answer, end = "no answer", time.monotonic() + 8
 while time.monotonic() < end:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:8000/?a={a}&b={b}", timeout=3) as response:
@@ -103,7 +103,7 @@ return f"reached {reached}"
     ),
     "names": ('return socket.getaddrinfo("localhost.example", 80)', "gaierror"),
     "hidden files": (SEARCH + "return f\"found {search(chr(72) + 'IDDENMARKER')}\"", r"found \[\]"),
-    "token": (SEARCH + "return f\"found {search('psr' + '_', str({port}))}\"", r"found \[\]"),
+    "token": (SEARCH + "return f\"found {search('psr' + '_', '127.0.0.1:' + str({port}))}\"", r"found \[\]"),
     "processes": (
         """
 names = [(path / "cmdline").read_bytes().replace(b"\\0", b" ").decode() for path in pathlib.Path("/proc").glob("[0-9]*")]

@@ -26,6 +26,12 @@ def podman(*arguments):
     return subprocess.run(command, env=PODMAN, capture_output=True, text=True, check=True).stdout
 
 
+def cgroups(prefix):
+    """List the control groups with this prefix. Others can vanish meanwhile."""
+    walk = os.walk("/sys/fs/cgroup")
+    return [f"{folder}/{name}" for folder, names, _ in walk for name in names if name.startswith(prefix)]
+
+
 def find_missing(engine):
     """Return why this engine's tests are skipped, or None."""
     if os.geteuid() != 0:
@@ -74,7 +80,7 @@ class Runner:
     def leftovers(self):
         """Return what jobs left on this machine: processes, cgroups, mounts, containers, files."""
         found = [f"process {name}" for name in sandbox_processes()]
-        found += map(str, Path("/sys/fs/cgroup").glob("**/proofstone-runner-*"))
+        found += cgroups("proofstone-runner-")
         found += [line for line in Path("/proc/mounts").read_text().splitlines() if "proofstone" in line]
         for folder, folders, _ in os.walk(self.folder):
             # Of each runner's folder, its jobs.

@@ -56,7 +56,7 @@ def test_the_first_signal_finishes_the_job_and_the_second_gives_it_up(stopped_ru
     before = service.heartbeats
     service.wait_for(lambda: service.heartbeats > before)
     stopped_runner.process.send_signal(signal.SIGTERM)
-    stopped_runner.process.stderr.readline()
+    assert any("Stopping after" in line for line in stopped_runner.process.stderr)
     time.sleep(0.2)
     assert stopped_runner.stop()[0] == 0
     assert len(service.results) == 1
