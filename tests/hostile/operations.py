@@ -30,7 +30,7 @@ EXAMPLES: dict[str, Any] = {
     "levels": LEVELS,
     "groups": {},
     "replaces": None,
-    "dueAt": "9999-12-31T23:59:59Z",
+    "dueAt": "2200-01-01T00:00:00Z",
     "disclosureHash": disclosure.for_organization(Organization(), has_client=False)["hash"],
 }
 BY_TYPE: dict[str, Any] = {"string": "Some text", "integer": 1, "number": 1, "boolean": True, "object": {}}
