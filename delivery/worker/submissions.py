@@ -46,7 +46,8 @@ def read_due(storage: Storage) -> int:
 
 def read_again(storage: Storage) -> None:
     """Look for all submissions in the store, and schedule an attempt to read those that could not be read."""
-    for submission in reading.received():
+    # As a list: on SQLite, an open query rejects writes once another process has written.
+    for submission in list(reading.received()):
         was_read = submission.state not in (WAITING, UNREADABLE)
         if was_read and not _is_stored(submission, storage):
             reading.record_lost(submission)

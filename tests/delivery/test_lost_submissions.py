@@ -7,7 +7,7 @@ from bundle_stores import bundle_files, make_zip
 from response_checks import body_of
 
 from errors import StoreUnavailable
-from models import Submission, sessions
+from models import Submission, db, sessions
 from models.sessions.submissions import reading
 from storage import new_object_key
 from tests.delivery.conftest import ONE_LINE
@@ -85,6 +85,22 @@ def test_a_submission_that_was_lost_after_it_was_read_is_found_by_command(
     flask("submissions", "read", "--again")
     assert lost_sessions(reviewer) == []
     assert get_session(reviewer, session)["submission"] == before
+
+
+def test_no_query_is_open_while_the_command_looks_for_submissions(submit, read, store, flask, monkeypatch):
+    for _ in range(3):
+        sessions.complete(submit())
+    read()
+    size = store.size
+
+    def drop_a_table(object_key):
+        # SQLite rejects this while a query is open, like writes after another process's.
+        db.execute_sql("CREATE TABLE unused (number INTEGER)")
+        db.execute_sql("DROP TABLE unused")
+        return size(object_key)
+
+    monkeypatch.setattr(store, "size", drop_a_table)
+    assert flask("submissions", "read", "--again") == "Submissions processed: 0.\n"
 
 
 def test_a_clients_bundle_that_was_lost_is_found_by_command(session, store, reviewer, flask, clock):
