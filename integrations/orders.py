@@ -139,6 +139,8 @@ def _handle_deletion(integration: Integration, hint: Hint) -> None:
     for order in list(IntegrationOrder.of(integration).where(is_affected)):
         with db.atomic():
             locked = order.lock()
+            if locked.application_id is None:  # erased since the query
+                continue
             if locked.key_id is None and locked.reason == MAY_NOT_EMAIL:
                 locked.erase(reports=False)  # reading could invite the candidate
             elif locked.key_id is None:

@@ -5,6 +5,7 @@ from response_checks import body_of
 
 from integrations import orders
 from integrations.adapter import Hint
+from integrations.tables import IntegrationOrder
 from models import CandidateKey, privacy
 from tests.integrations import made_up
 
@@ -51,6 +52,20 @@ def test_a_merge_invites_nobody_whom_a_webhook_has_forbidden_to_email(system, re
     delete(integration, "p1", "1")
     work()
     assert (order.lock().state, system.reads) == ("erased", [])
+
+
+def test_an_order_that_was_erased_meanwhile_stays_erased(system, receive, integration, monkeypatch):
+    order = receive(system.add()._replace(may_email=False))
+    lock = IntegrationOrder.lock
+
+    def lock_second(order):
+        monkeypatch.setattr(IntegrationOrder, "lock", lock)
+        delete(integration, "p1", "1")  # in another process
+        return order.lock()
+
+    monkeypatch.setattr(IntegrationOrder, "lock", lock_second)
+    delete(integration, "p1", "1")
+    assert ids_of(order) == ("erased", None, None)
 
 
 def test_an_erasure_includes_the_persons_applications_for_other_jobs(
