@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 from integrations import states
 from integrations.tables import (
     ASKED,
+    ATTENTION,
     DROPPED,
     EXPIRED,
     FAILED,
     INVITED,
     LAST_REPORT_PERIOD,
     QUEUED,
+    RETRIES_EXHAUSTED,
     REVOKED,
     SCORED,
     STARTED,
@@ -109,6 +111,7 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
         next_at = order.score_reported_at and order.score_reported_at + CORRECTION_PERIOD
         if values is None or (text := build_text(values)) == order.reported:
             order.update_columns(**columns)
+            _require_person(order)
             return 0
         # A person who asks for a report has cleared `reported`, and does not wait.
         if order.reported and next_at and now < next_at:
@@ -120,6 +123,14 @@ def _queue_due_report(order_id: Any, base_url: str) -> int:
             columns["score_reported_at"] = now
         order.update_columns(**columns)
     return 1
+
+
+def _require_person(order: IntegrationOrder) -> None:
+    """Let a person retry the last report if it failed: no other one replaces it."""
+    is_last = (IntegrationReport.order == order) & (IntegrationReport.number == order.report_number)
+    failed = IntegrationReport.get_or_none(is_last, IntegrationReport.state == FAILED)
+    if failed is not None and order.state != ATTENTION:
+        order.change_state(ATTENTION, RETRIES_EXHAUSTED, last_error=failed.last_error, report_due_at=None)
 
 
 def _insert_report(order: IntegrationOrder, text: str) -> int:

@@ -68,3 +68,41 @@ def test_a_change_while_an_older_report_fails_is_reported(
     report()
     assert reports_of(invited) == [("submitted", "failed"), ("scored", "sent")]
     assert invited.lock().state == "scored"
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_a_failed_report_needs_a_person_if_a_change_meanwhile_leads_to_no_other(
+    system, invited, report, rule, reviewer, clock, is_reported
+):
+    rules.update(rule, {"reports": ["submitted"]})
+    sessions.complete(factories.make_recorded_session(CandidateKey.get_by_id(invited.key_id)))
+
+    def change():
+        clock.fixed += timedelta(minutes=2)
+        key = CandidateKey.get_by_id(invited.key_id)
+        if is_reported:
+            key.request_erasure()
+        else:
+            invitations.decide(key, reviewer.row, "advanced", None)
+        states.refresh()
+
+    system.before_write = change
+    system.failures.append((REJECTED, False))
+    report()
+    report()
+    assert reports_of(invited) == [("submitted", "failed")]
+    order = invited.lock()
+    assert (order.reason, order.last_error) == ("retries_exhausted", REJECTED.message)
+
+
+def test_a_failed_report_needs_a_person_until_another_follows(system, invited, report, clock):
+    sessions.complete(factories.make_recorded_session(CandidateKey.get_by_id(invited.key_id)))
+    system.failures.append((REJECTED, False))
+    report()
+    clock.fixed += timedelta(minutes=2)
+    CandidateKey.get_by_id(invited.key_id).request_erasure()
+    report()
+    assert (invited.lock().reason, reports_of(invited)) == ("retries_exhausted", [("submitted", "failed")])
+    orders.retry(invited)
+    report()
+    assert (invited.lock().state, reports_of(invited)) == ("submitted", [("submitted", "sent")])
