@@ -12,6 +12,7 @@ from rules.retention import anonymize_metrics, conflicting_lines
         ("We delete the recording six months after your session", False),
         ("It is deleted 180 days from the session", False),
         ("We keep emails from you for 180 days", False),
+        ("We keep the following for 180 days", False),
         ("Your data is deleted 180 days from our decision", True),
         ("Your data is deleted 180 days following our decision", True),
         ("It is erased six months after the decision", True),
