@@ -87,6 +87,21 @@ def test_a_submission_that_was_lost_after_it_was_read_is_found_by_command(
     assert get_session(reviewer, session)["submission"] == before
 
 
+def test_the_worker_finds_a_read_bundle_that_is_in_the_store_again(
+    submitted, read, store, reviewer, flask, clock
+):
+    read()
+    restore = lose(store)
+    assert "lost in the bundle store: 1." in flask("submissions", "read", "--again", fails=True)
+    clock.fixed += timedelta(hours=1)
+    read()
+    restore()
+    clock.fixed += reading.LOST_RETRY_DELAY
+    read()
+    assert lost_sessions(reviewer) == []
+    assert get_session(reviewer, submitted)["submission"]["state"] == "read"
+
+
 def test_no_query_is_open_while_the_command_looks_for_submissions(submit, read, store, flask, monkeypatch):
     for _ in range(3):
         sessions.complete(submit())

@@ -55,8 +55,9 @@ def due() -> list[Submission]:
 
 
 def is_up_to_date(submission: Submission) -> bool:
-    """Return whether the bundle was read and compared with all counted events."""
-    return submission.state == READ and submission.matched_event_count == submission.session.event_count
+    """Return whether the bundle was read and compared with all counted events, and has not been lost since."""
+    is_compared = submission.matched_event_count == submission.session.event_count
+    return submission.state == READ and submission.problem is None and is_compared
 
 
 def claim(submission: Submission) -> bool:
