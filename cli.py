@@ -291,7 +291,9 @@ def read_submissions(again: bool) -> None:
         count += attempts
     click.echo(f"Submissions processed: {count}.")
     if waiting := reading.count_waiting():
-        raise click.ClickException(f"Submissions that could not be read: {waiting}. The log has the reasons.")
+        raise click.ClickException(
+            f"Submissions not read yet: {waiting}. The log has the reasons, unless a worker is reading them."
+        )
     if lost := backlog.lost_submissions():
         raise click.ClickException(
             f"Submissions lost in the bundle store: {lost}. Restore them and run this again."

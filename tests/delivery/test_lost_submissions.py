@@ -142,4 +142,9 @@ def test_the_command_fails_while_a_submission_cannot_be_read(submitted, store, f
         raise StoreUnavailable()
 
     monkeypatch.setattr(store, "size_and_sha256", fail)
-    assert "Submissions that could not be read: 1." in flask("submissions", "read", fails=True)
+    assert "Submissions not read yet: 1. The log" in flask("submissions", "read", fails=True)
+
+
+def test_the_command_does_not_call_a_submission_unreadable_that_a_worker_is_reading(submitted, flask):
+    assert reading.claim(Submission.get())
+    assert "Submissions not read yet: 1. The log" in flask("submissions", "read", fails=True)
