@@ -102,6 +102,17 @@ def test_the_worker_finds_a_read_bundle_that_is_in_the_store_again(
     assert get_session(reviewer, submitted)["submission"]["state"] == "read"
 
 
+def test_the_command_keeps_what_the_worker_has_read_meanwhile(submitted, read, store, clock):
+    restore = lose(store)
+    read()
+    (lost,) = reading.received()
+    restore()
+    clock.fixed += reading.LOST_RETRY_DELAY
+    read()
+    reading.read_again(lost)
+    assert (Submission.get().state, Submission.get().problem) == ("read", None)
+
+
 def test_no_query_is_open_while_the_command_looks_for_submissions(submit, read, store, flask, monkeypatch):
     for _ in range(3):
         sessions.complete(submit())

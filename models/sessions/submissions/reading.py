@@ -123,6 +123,7 @@ def read_again(submission: Submission) -> None:
     """Schedule an attempt to read the submission, which could not be read, or was lost and is in the store again."""
     with db.atomic():
         if _lock(submission):
+            submission = submission.lock()
             state = WAITING if submission.state == UNREADABLE else submission.state
             # Others were read before they were lost.
             retry_at = clock.now() if state in (WAITING, READ) else None
