@@ -207,7 +207,9 @@ class IntegrationOrder(Model):
                 is_same |= cls.person_id == order.person_id
             others = cls.select().where(cls.integration == order.integration_id, cls.key.is_null(), is_same)
             for other in others:
-                other.lock().erase(reports=False)
+                locked = other.lock()
+                if locked.key_id is None:  # otherwise invited since the query
+                    locked.erase(reports=False)
             order.lock().erase()
         return len(orders)
 

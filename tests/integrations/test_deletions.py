@@ -81,6 +81,24 @@ def test_an_erasure_includes_the_persons_applications_for_other_jobs(
     assert receive(system.add("2", person_id="p1")) is None
 
 
+def test_an_erasure_keeps_the_order_of_an_invitation_that_was_sent_meanwhile(
+    system, receive, work, invited, integration, assessment, monkeypatch
+):
+    made_up.make_rule(integration, assessment, job="j2")
+    other = receive(system.add("2", person_id="p1", job_id="j2"))
+    lock = IntegrationOrder.lock
+
+    def lock_after_invitation(order):
+        monkeypatch.setattr(IntegrationOrder, "lock", lock)
+        work()  # in another process
+        return order.lock()
+
+    monkeypatch.setattr(IntegrationOrder, "lock", lock_after_invitation)
+    privacy.erase(CandidateKey.get_by_id(invited.key_id))
+    assert ids_of(other) == ("invited", "2", "p1")
+    assert ids_of(invited) == ("erased", None, None)
+
+
 def test_a_deleted_integration_keeps_no_ids_of_people_without_an_invitation(
     reviewer, system, receive, work, invited, integration
 ):
