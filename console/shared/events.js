@@ -63,9 +63,9 @@ function joinRequests(events) {
     else if (event.call) event.request = requests.get(event.call);
     else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
     else if (event.actor === "ai" && event.kind !== "ai_response") {
-      const subject = event.summary.split(" · ")[0].slice(0, MAX_SUBJECT_CHARACTERS);
+      const isNamed = requestMatcher(event.summary);
       // A rejected request stays open, so the newest comes first.
-      const request = open.findLast(({ summary }) => subject && names(summary, subject)) ?? open.find((other) => other === events[n - 1]);
+      const request = open.findLast(({ summary }) => isNamed(summary)) ?? open.find((other) => other === events[n - 1]);
       if (!request) continue;
       [request.isPart, event.request] = [true, request.id];
       open = open.filter((other) => other !== request);
@@ -73,10 +73,20 @@ function joinRequests(events) {
   }
 }
 
-/** True if a request's summary, `Write · src/tools.py`, names a command or a path, which a request can have as absolute. */
-function names(summary, subject) {
-  const target = summary.split(" · ").slice(1).join(" · ");
-  return target.startsWith(subject) || target.endsWith(`/${subject}`);
+/**
+ * Return whether a request's summary, `Write · {"file_path":"/home/ann/src/tools.py","co`, names a result's path, which can
+ * be relative, or its command, or has its input.
+ */
+function requestMatcher(result) {
+  const subject = result.split(" · ")[0].slice(0, MAX_SUBJECT_CHARACTERS);
+  const inJson = JSON.stringify(subject).slice(1, -1) + (subject.length < MAX_SUBJECT_CHARACTERS ? '"' : "");
+  const call = result.replace(" · failed: ", " · ");
+  return (request) => {
+    const [, input] = / · (.+)/.exec(request) ?? [];
+    if (!input || !subject) return false;
+    const quoted = `"${input}"`;
+    return quoted.includes(`"${inJson}`) || quoted.includes(`/${inJson}`) || call.startsWith(request.slice(0, MAX_SUBJECT_CHARACTERS));
+  };
 }
 
 const isBeforeResult = ({ kind }) => kind === "tool_intent" || kind === "permission_decision";

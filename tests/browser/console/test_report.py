@@ -104,40 +104,6 @@ def test_an_action_is_one_row(candidate, open_report):
     assert visit.is_clean()
 
 
-def test_a_clients_request_joins_the_result_that_names_its_path(candidate, open_report):
-    ai = {"actor": {"type": "ai"}}
-    requests = [{"toolName": "Edit", "inputPreview": path} for path in ("b.py", "a.py")]
-    record(
-        candidate,
-        *(event("tool_intent", n, id=f"request{n}", data=data, **ai) for n, data in enumerate(requests)),
-        *(
-            event("file_diff", n, id=path, data={"path": path}, **ai)
-            for n, path in enumerate(("a.py", "b.py"), 2)
-        ),
-        event("tool_intent", 4, data={"toolName": "Read", "inputPreview": "c.py"}, **ai),
-    )
-    visit = open_report("?event=b.py")
-    assert visit.shows("3 of 5 events")
-    link = visit.page.get_by_role("link", name="Open the agent's request")
-    assert link.get_attribute("href").endswith("event=request0")
-
-
-def test_a_result_joins_the_newest_request_that_names_it(candidate, open_report):
-    ai = {"actor": {"type": "ai"}}
-    requests = [("Write", "src/tools.py"), ("Bash", "ls"), ("Read", "c.py")]
-    record(
-        candidate,
-        *(
-            event("tool_intent", n, id=tool, data={"toolName": tool, "inputPreview": target}, **ai)
-            for n, (tool, target) in enumerate(requests)
-        ),
-        event("command", 3, id="command", data={"command": "ls"}, **ai),
-    )
-    visit = open_report("?event=command")
-    link = visit.page.get_by_role("link", name="Open the agent's request")
-    assert link.get_attribute("href").endswith("event=Bash")
-
-
 def test_the_conversation_renders_markdown_and_collapses_responses_without_text(candidate, open_report):
     text = "## Plan\n\nUse **two** `steps`:\n\n1. Read `a*b`\n- <b>no</b>\n\n```py\nx = **1**\n```\n[a](javascript:)"
     record(
