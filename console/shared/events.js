@@ -13,6 +13,8 @@ const BY_CANDIDATE = new Set(["likely_human", "ai_revised_by_human"]);
 const MAX_SLICE_MS = 20;
 const MAX_OPEN_REQUESTS = 20;
 const MAX_SUBJECT_CHARACTERS = 60;
+// The model's responses, which are no results.
+const RESPONSES = new Set(["ai_response", "subagent_usage"]);
 const GRANTED = /^(accept|allow|approve)/;
 
 /**
@@ -62,7 +64,7 @@ function joinRequests(events) {
     if (event.call && isBeforeResult(event)) event.isPart = results.has(event.call) && (isRequest || GRANTED.test(event.summary));
     else if (event.call) event.request = requests.get(event.call);
     else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
-    else if (event.actor === "ai" && event.kind !== "ai_response") {
+    else if (event.actor === "ai" && !RESPONSES.has(event.kind)) {
       const isNamed = requestMatcher(event.summary);
       // A rejected request stays open, so the newest comes first.
       const request = open.findLast(({ summary }) => isNamed(summary)) ?? open.find((other) => other === events[n - 1]);

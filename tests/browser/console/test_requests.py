@@ -68,3 +68,9 @@ def test_a_result_joins_the_newest_request_that_names_it(open_report, found, req
     ]
     visit = open_report([*requests, found], "result6")
     assert open_request(visit).endswith(f"event={request_id}")
+
+
+def test_a_subagents_response_is_no_result(open_report):
+    read = request("Read", 0, file_path="/home/ann/a.py")
+    usage, found = result("subagent_usage", 1, outputTokens=9), result("file_read", 2, path="a.py")
+    assert open_request(open_report([read, usage, found], "result2")).endswith("event=request0")
