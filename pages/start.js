@@ -73,7 +73,7 @@ async function agree(event) {
   return document.querySelector(next).focus();
 }
 
-/** Redeem the key. 409 means that another window has already started the session. */
+/** Redeem the key. 409 means that another window has already started the session, 403 that the disclosure has changed. */
 async function start(event) {
   const button = event.currentTarget;
   button.disabled = true;
@@ -82,6 +82,7 @@ async function start(event) {
   button.disabled = false;
   // The key has expired or was revoked since.
   if (status === 404 || status === 410) return void (await open());
+  if (status === 403) return void (await showChangedDisclosure());
   showPart("start-failed", status !== 200 && status !== 409);
   if (status !== 200 && status !== 409) return;
   await open();

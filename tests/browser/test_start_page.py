@@ -445,6 +445,19 @@ def test_changed_disclosure_requires_new_consent(open_visit, website, key):
     assert not has_agreed(website, key)
 
 
+def test_a_disclosure_that_changed_before_the_start_is_shown(open_visit, website, reviewer, key):
+    visit = open_visit(f"/start#{key}")
+    visit.page.get_by_role("checkbox").check()
+    visit.page.get_by_role("button", name="Agree and continue").click()
+    start = visit.page.get_by_role("button", name="Start", exact=True)
+    start.wait_for()
+    reviewer.request("PATCH", "/v1/org/settings", {"retentionDays": 45})
+    start.click()
+    assert visit.shows("The text above has just changed")
+    reviewer.request("PATCH", "/v1/org/settings", {"retentionDays": None})
+    assert not is_started(website, key)
+
+
 def with_outdated_hash(route):
     response = route.fetch()
     route.fulfill(response=response, body=json.dumps(response.json() | {"disclosureHash": "yesterday"}))
