@@ -46,6 +46,7 @@ export async function decideAll(rows, { me, onDone }) {
   if (value.value) update();
   const fields = entries.map(({ name, element }) => (entries.length > 1 ? h("fieldset", { class: "group" }, h("legend", {}, name), element) : element));
   await ask({ title: t("decisions.decideOn", { n: entries.length, name: entries[0].name }), content: [field(t("decisions.title"), value, t("decisions.reasonHint")), fields], save });
+  for (const entry of entries) entry.stop();
   const done = entries.filter(({ isDone }) => isDone);
   if (done.length) toast(t("decisions.done", { n: done.length, name: done[0].name }));
   if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
@@ -118,6 +119,7 @@ async function load(row, me) {
   findingField.hidden = true;
   const notice = h("ul", { class: "notice warn", role: "status", hidden: true });
   let suggested = draft?.suggested ?? "";
+  let reading = new AbortController();
   const entry = {
     ...loaded,
     draft,
@@ -125,6 +127,7 @@ async function load(row, me) {
     element: h("div", {}, notice, field(t("decisions.reason"), reason), findingField),
     reasons: () => ({ reason: reason.value.trim() || null, findingReason: (!findingField.hidden && findingReason.value.trim()) || null }),
     forget: () => storeDraft(me, draftName),
+    stop: () => reading.abort(),
     update,
   };
   return entry;
@@ -135,7 +138,10 @@ async function load(row, me) {
     const stored = decision === candidate.decision ? candidate.decisionReason : null;
     if (reason.value === suggested) reason.value = suggested = stored ?? suggestReason(scorecard, decision);
     reason.required = WITH_REASON.includes(decision);
-    entry.warnings = api.get(`/v1/candidates/${candidate.id}/decision-warnings`, { query: { decision } });
+    // Each is a check of a session, and other pages wait for them.
+    reading.abort();
+    reading = new AbortController();
+    entry.warnings = api.get(`/v1/candidates/${candidate.id}/decision-warnings`, { query: { decision }, signal: reading.signal });
     entry.warnings.then((found) => entry.decision === decision && show(found), toastError);
   }
 

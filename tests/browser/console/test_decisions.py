@@ -18,6 +18,11 @@ SHOW_BAR = """async ([assessment, rows]) => {
   bar.update(rows);
 }"""
 
+READ = """async () => {
+  const { queueRead } = await import("/console/shared/api.js");
+  return Promise.race([queueRead(async () => "read"), new Promise((resolve) => setTimeout(resolve, 5000, "waiting"))]);
+}"""
+
 
 @pytest.fixture
 def scored(site, team, assessment):
@@ -131,6 +136,17 @@ def test_several_candidates_are_rejected_each_with_a_reason(team, scored, select
     visit.page.keyboard.press("Escape")
     visit.page.wait_for_function("() => calls === 1")
     assert visit.shows("2 decisions have been saved.")
+
+
+def test_reports_do_not_wait_for_the_warnings_of_a_closed_dialog(scored, select):
+    visit, waiting = select(scored), []
+    visit.page.route("**/decision-warnings?*", lambda route: waiting.append(route))
+    visit.page.get_by_role("button", name="Decide").click()
+    for decision in ("Advanced", "Rejected"):
+        visit.page.get_by_role("dialog").get_by_label("Hiring decision").select_option(decision)
+    visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate(READ) == "read"
+    assert len(waiting) < 2 * len(scored)
 
 
 def test_a_revoked_candidate_is_left_out_and_named(team, scored, select):
