@@ -102,7 +102,7 @@ function decision({ session, checked, scores }) {
   const { decision: made, decisionReason: reason, decisionFindingReason: findingReason, decidedAt, decidedBy } = session;
   return section(
     "decision",
-    decidedAt ? h("p", { class: "verdict" }, t(`decisions.names.${made}`)) : h("p", {}, t("print.noDecision")),
+    h("p", { class: decidedAt && "verdict" }, t(decidedAt ? `decisions.names.${made}` : "print.noDecision"), " ", mark(checked, true)),
     rows([
       [t("print.reason"), decidedAt && (reason ?? t("print.noReason"))],
       [t("decisions.findingReason"), findingReason],

@@ -151,7 +151,7 @@ function metricCard(metric, summary, results, sides) {
 function summaryTable(sides) {
   const timeOrDash = (timestamp) => (timestamp ? formatDateTime(timestamp) : "–");
   const rows = [
-    [t("decisions.title"), ({ session }) => decisionText(session)],
+    [t("decisions.title"), ({ session, integrity }) => [decisionText(session), loadMark(integrity, true)]],
     [t("compare.score"), ({ scores, integrity }) => [scoreText(scores), loadMark(integrity, true)]],
     [t("compare.reviewers"), ({ scores }) => reviewersText(scores)],
     [t("compare.tests"), testsText],

@@ -84,3 +84,11 @@ def test_a_scored_session_can_be_compared_with_a_running_one(site, team, assessm
     assert visit.shows("has no metrics yet: the session is still running.")
     assert visit.shows("The candidate has not submitted yet.")
     assert visit.is_clean()
+
+
+def test_an_altered_recording_marks_decision_and_scores(site, team, assessment, rubric, open_console):
+    first, second = (completed_session(site, team, assessment) for _ in range(2))
+    site.execute("UPDATE sessions SET tests_passed_count = 9 WHERE id = %s", site.stored_id(first))
+    visit = open_console(team, f"/compare/{first}/{second}").settle()
+    marks = {name: ["recording changed" in cell for cell in cells] for name, cells in rows(visit).items()}
+    assert marks["Hiring decision"] == marks["Team score"] == [True, False]

@@ -148,5 +148,5 @@ def test_a_file_that_is_too_large_is_listed_with_its_size(open_console, site, te
 def test_an_altered_recording_is_marked_in_each_section(open_console, site, team, decided):
     site.execute("UPDATE scores SET value = 2 WHERE session_id = %s", site.stored_id(decided))
     page = open_console(team, f"/sessions/{decided}/print").page
-    for name in ("decision", "scores", "metrics", "work"):
-        page.locator(f".print-{name}").get_by_text("recording changed").first.wait_for()
+    for part in ("decision p", "decision dl", "scores", "metrics", "work"):
+        page.locator(f".print-{part}").get_by_text("recording changed").first.wait_for()
