@@ -12,7 +12,8 @@ _STORAGE = re.compile(r"\b(?:delet|eras|remov|kept|keep|stor|retain)", re.IGNORE
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _PERIOD = re.compile(rf"\b([0-9]{{1,4}}|{'|'.join(_NUMBERS)})[ -](day|week|month|year)s?\b", re.IGNORECASE)
 _OTHER_START = re.compile(
-    r"\b(?:after|(?:day|week|month|year)s? (?:from|following)) (?!(?:the|your) session\b)", re.IGNORECASE
+    r"\b(?:after|(?:day|week|month|year)s? (?:from|following)) (?!(?:the end of )?(?:the|your) session\b)",
+    re.IGNORECASE,
 )
 
 

@@ -11,6 +11,8 @@ from rules.retention import anonymize_metrics, conflicting_lines
         ("We keep it for 180 days", False),
         ("We delete the recording six months after your session", False),
         ("It is deleted 180 days from the session", False),
+        ("Your data is deleted 180 days after the end of your session", False),
+        ("Your data is deleted 180 days after the end of the process", True),
         ("We keep emails from you for 180 days", False),
         ("We keep the following for 180 days", False),
         ("Your data is deleted 180 days from our decision", True),
