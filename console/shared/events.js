@@ -58,19 +58,23 @@ async function readEvents(response) {
 function joinRequests(events) {
   const requests = new Map(events.filter(({ kind, call, counts }) => kind === "tool_intent" && call && counts).map(({ call, id }) => [call, id]));
   const results = new Set(events.filter((event) => !isBeforeResult(event) && !isDuplicate(event)).map(({ call }) => call));
-  let open = [];
+  // A rejected request stays open, so the newest come first. Parallel ones, and their results, are in order.
+  const open = [];
+  let parallel = 0;
   for (const [n, event] of events.entries()) {
     const isRequest = event.kind === "tool_intent";
     if (event.call && isBeforeResult(event)) event.isPart = results.has(event.call) && (isRequest || GRANTED.test(event.summary));
     else if (event.call) event.request = requests.get(event.call);
-    else if (isRequest) open = [...open.slice(1 - MAX_OPEN_REQUESTS), event];
-    else if (event.actor === "ai" && !RESPONSES.has(event.kind)) {
+    else if (isRequest) {
+      parallel = events[n - 1]?.kind === "tool_intent" ? parallel + 1 : 0;
+      open.splice(parallel, 0, event);
+      open.splice(MAX_OPEN_REQUESTS);
+    } else if (event.actor === "ai" && !RESPONSES.has(event.kind)) {
       const isNamed = requestMatcher(event.summary);
-      // A rejected request stays open, so the newest comes first.
-      const request = open.findLast(({ summary }) => isNamed(summary)) ?? open.find((other) => other === events[n - 1]);
+      const request = open.find(({ summary }) => isNamed(summary)) ?? open.find((other) => other === events[n - 1]);
       if (!request) continue;
       [request.isPart, event.request] = [true, request.id];
-      open = open.filter((other) => other !== request);
+      open.splice(open.indexOf(request), 1);
     }
   }
 }

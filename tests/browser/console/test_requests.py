@@ -15,7 +15,7 @@ def request(tool, second, **arguments):
     return event("tool_intent", second, id=f"request{second}", data=data, **AI)
 
 
-def result(kind, second=6, **data):
+def result(kind, second=7, **data):
     return event(kind, second, id=f"result{second}", data=data, **AI)
 
 
@@ -48,12 +48,12 @@ def test_a_clients_request_joins_the_result_that_names_its_path(open_report):
 @pytest.mark.parametrize(
     ("found", "request_id"),
     [
-        (result("command", command="ls"), "request2"),
-        (result("command", command='ls "a"'), "request3"),
-        (result("file_read", path="a"), "request4"),
+        (result("command", command="ls"), "request3"),
+        (result("command", command='ls "a"'), "request4"),
+        (result("file_read", path="a"), "request5"),
         (
             result("tool_use", toolName="Read", inputPreview='{"file_path":"/home/ann/a"}', ok=False),
-            "request4",
+            "request5",
         ),
     ],
 )
@@ -61,13 +61,20 @@ def test_a_result_joins_the_newest_request_that_names_it(open_report, found, req
     requests = [
         request("Write", 0, file_path="/home/ann/src/tools.py"),
         request("Bash", 1, command="ls"),
-        request("Bash", 2, command="ls", description="List the files"),
-        request("Bash", 3, command='ls "a"'),
-        request("Read", 4, file_path="/home/ann/a"),
-        request("Read", 5, file_path="/home/ann/b"),
+        event("prompt", 2, data={"text": "Show all files"}),
+        request("Bash", 3, command="ls", description="List the files"),
+        request("Bash", 4, command='ls "a"'),
+        request("Read", 5, file_path="/home/ann/a"),
+        request("Read", 6, file_path="/home/ann/b"),
     ]
-    visit = open_report([*requests, found], "result6")
+    visit = open_report([*requests, found], "result7")
     assert open_request(visit).endswith(f"event={request_id}")
+
+
+def test_results_of_parallel_requests_join_in_order(open_report):
+    requests = [request("Grep", second, pattern="total", path=f"/home/ann/{second}") for second in range(3)]
+    results = [result("file_search", 3 + number, pattern="total", resultsCount=number) for number in range(3)]
+    assert open_request(open_report([*requests, *results], "result3")).endswith("event=request0")
 
 
 def test_a_subagents_response_is_no_result(open_report):
