@@ -179,16 +179,32 @@ def remind(key: CandidateKey, check: Check) -> None:
 
 
 def cancel(delivery: Delivery) -> Delivery:
-    """Cancel a queued message that no worker is sending. Raises NotQueued."""
+    """Cancel a queued message that no worker is sending, and restore the former invitation. Raises NotQueued."""
+    columns: dict[str, Any] = {}
     with db.atomic():
         # The key first, like other changes.
-        for_update(
-            CandidateKey.select(CandidateKey.id).where(CandidateKey.id == delivery.subject_id)
-        ).execute()
+        key = CandidateKey.get_by_id(delivery.subject_id).lock()
         outbox.cancel(delivery)
         if delivery.data.get("replacesAutomatic"):
-            CandidateKey.update(reminded_at=None).where(CandidateKey.id == delivery.subject_id).execute()
+            columns["reminded_at"] = None
+        if delivery.id == key.invitation_id:
+            columns |= _former_invitation(key, delivery.address)
+        key.update_columns(**columns)
     return Delivery.get_by_id(delivery.id)
+
+
+def _former_invitation(key: CandidateKey, address: str | None) -> dict[str, Any]:
+    """Build the columns for the latest invitation that was not canceled. Empty without one.
+
+    address -- the mailbox of the canceled invitation
+    """
+    is_former = (Delivery.kind == INVITATION) & (Delivery.state != "canceled")
+    former = Delivery.personal_rows(key).where(is_former).order_by(Delivery.id.desc()).first()
+    # An integration would send a suppressed invitation again, although a reviewer canceled it.
+    if former is None or former.state == "suppressed":
+        return {}
+    has_bounced = former.last_error == BOUNCED and former.address == address
+    return {"invitation_id": former.id, "bounced": has_bounced}
 
 
 def retry(delivery: Delivery) -> Delivery:

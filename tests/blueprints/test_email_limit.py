@@ -72,6 +72,17 @@ def test_invitations_over_the_limit_are_suppressed(reviewer, assessment, worker,
     assert error_of(reviewer.post(retry)) == (409, "not_failed")
 
 
+def test_a_canceled_email_does_not_suppress_the_invitation_again(clock, reviewer, assessment):
+    *others, key = generate_keys(reviewer, assessment, *[ALICE] * 6)
+    for other in others:
+        reviewer.delete(f"/v1/assessments/{assessment.id}/keys/{other['id']}")
+    clock.fixed += timedelta(days=1)
+    assert resend(reviewer, key).status_code == 200
+    (newest, *_) = reviewer.get(f"/v1/candidates/{key['id']}/deliveries").json["deliveries"]
+    assert reviewer.delete(f"/v1/deliveries/{newest['id']}").status_code == 200
+    assert reviewer.get(f"/v1/candidates/{key['id']}").json["candidate"]["invite"]["state"] == "canceled"
+
+
 @pytest.mark.parametrize(
     ("address", "spellings"),
     [

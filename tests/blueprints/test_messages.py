@@ -66,6 +66,68 @@ def test_a_message_that_a_worker_is_sending_cannot_be_canceled(clock, reviewer, 
     assert body_of(reviewer.delete(f"/v1/deliveries/{delivery.id}"))["delivery"]["state"] == "canceled"
 
 
+def invite_of(reviewer, key):
+    return reviewer.get(path_of(key)).json["candidate"]["invite"]
+
+
+def undelivered(reviewer):
+    return [entry["deliveryId"] for entry in reviewer.get("/v1/todo").json["failedMessages"]["entries"]]
+
+
+def cancel_newest(reviewer, key):
+    body_of(reviewer.delete(f"/v1/deliveries/{messages_of(reviewer, key)[0]['id']}"))
+
+
+@pytest.mark.parametrize("action", ["invite", "extend", "reopen"])
+@pytest.mark.parametrize("former", ["failed", "saved"])
+def test_a_canceled_email_leaves_the_former_invitation(clock, reviewer, key, worker, action, former):
+    if former == "failed":
+        outcomes.fail(Delivery.get(), "550 No such user")
+    worker.run_once()
+    before, to_do, body = invite_of(reviewer, key), undelivered(reviewer), None
+    assert (before["state"], len(to_do)) == (former, int(former == "failed"))
+    if action != "invite":
+        body = {"days": 7, "sendEmail": True}
+    if action == "reopen":
+        clock.fixed = key.expires_at
+    body_of(reviewer.post(path_of(key, f"/{action}"), body))
+    cancel_newest(reviewer, key)
+    assert (invite_of(reviewer, key), undelivered(reviewer)) == (before, to_do)
+    for _ in range(2):
+        body_of(reviewer.post(path_of(key, "/invite")))
+    cancel_newest(reviewer, key)
+    assert (invite_of(reviewer, key), undelivered(reviewer)) == (before, to_do)
+    assert len(messages_of(reviewer, key)) == 4
+    body_of(reviewer.post(path_of(key, "/invite")))
+    clock.fixed += UNDO_PERIOD
+    worker.run_once()
+    assert invite_of(reviewer, key)["state"] == "saved"
+
+
+def test_a_canceled_first_invitation_is_shown_as_canceled(reviewer, key):
+    cancel_newest(reviewer, key)
+    assert invite_of(reviewer, key)["state"] == "canceled"
+    body_of(reviewer.post(path_of(key, "/invite")))
+    cancel_newest(reviewer, key)
+    assert invite_of(reviewer, key)["state"] == "canceled"
+
+
+@pytest.mark.parametrize(("has_new_address", "reminders"), [(False, 0), (True, 1)])
+def test_a_canceled_email_leaves_the_bounce_of_the_address(
+    clock, reviewer, reminded_key, worker, has_new_address, reminders
+):
+    worker.run_once()
+    invitations.mark_bounced("alice@example.com")
+    for _ in range(2):
+        body_of(reviewer.post(path_of(reminded_key, "/invite")))
+    if has_new_address:
+        body_of(reviewer.patch(path_of(reminded_key), {"candidateEmail": "alice@example.org"}))
+    cancel_newest(reviewer, reminded_key)
+    assert invite_of(reviewer, reminded_key)["lastError"] == invitations.BOUNCED
+    clock.fixed += timedelta(days=5)
+    assert invitations.enqueue_reminders() == reminders
+
+
 @pytest.mark.parametrize("path", ["/extend", "/reopen"])
 def test_a_new_expiry_can_be_sent(clock, reviewer, key, worker, emails, path):
     worker.run_once()

@@ -272,6 +272,14 @@ def test_a_failed_invitation_is_retried_by_a_person(invited):
     assert Delivery.select().where(Delivery.kind == "invitation").count() == 1
 
 
+def test_a_canceled_email_leaves_the_invitation_failed(invited):
+    outcomes.fail(Delivery.get_by_id(invited.key.invitation_id), "No such mailbox.")
+    invitations.invite(invited.key, lambda: None)
+    assert state_of(invited) == ("invited", None)
+    invitations.cancel(Delivery.get(Delivery.state == "queued", Delivery.kind == "invitation"))
+    assert state_of(invited) == ("attention", "email_failed")
+
+
 def test_a_suppressed_invitation_is_sent_once_when_the_limit_allows_it(
     system, receive, work, assessment, clock
 ):
