@@ -98,7 +98,9 @@ _FILTERS = {
     "status": f"{sql.STATUS} = :status",
 }
 # Results with a value, then sessions without a value, then candidates without a session.
-_GROUP = "CASE WHEN {value} IS NOT NULL THEN 0 WHEN s.id IS NOT NULL THEN 1 ELSE 2 END"
+_GROUP = "CASE WHEN {value} IS NOT NULL THEN 0 WHEN {is_last} THEN 2 ELSE 1 END"
+# The console's and the API's.
+_DEFAULT_SORTS = ("rank", "redeemedAt")
 _ID = "COALESCE(s.id, k.id)"
 
 _KEY = sql.Columns(
@@ -257,8 +259,12 @@ class ResultList:
         return self._visible(value) if self.sort in ("scoreTotal", "scoreSpread") else value
 
     def _statement(self, after: ResultCursor | None) -> str:
-        value = self._sort_value
-        group = _GROUP.format(value=value)
+        value, is_last = self._sort_value, "s.id IS NULL"
+        if self.view == "to_score" and self.sort in _DEFAULT_SORTS:
+            # The same order as in models/todo.py. This view has no candidates without a session.
+            is_last = "k.erasure_requested_at IS NOT NULL"
+            value = f"CASE WHEN k.erasure_requested_at IS NULL THEN {value} END"
+        group = _GROUP.format(value=value, is_last=is_last)
         conditions = [_FILTERS[name] for name in self.filters]
         if self.view:
             conditions.append(self._view(self.view))

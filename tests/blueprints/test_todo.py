@@ -97,6 +97,32 @@ def test_candidates_who_requested_erasure_are_the_last_to_score(reviewer, scored
     assert [entry["erasureRequestedAt"] is None for entry in entries] == [True, False]
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("sort", ["rank", "redeemedAt", "status"])
+def test_the_default_orders_of_results_to_score_list_them_last(
+    app, reviewer, organization, scored, sort, order
+):
+    carol, sessions = person(app, organization), [make_closed_session(scored) for _ in range(8)]
+    for session, value in zip(sessions, (3, 3, 1, 2), strict=False):
+        put_scores(carol, session, value)
+    query = {"view": "to_score", "sort": sort, "order": order}
+
+    def read_ids(**query):
+        page = body_of(reviewer.get(f"/v1/assessments/{scored.id}/results", **query))
+        rest = read_ids(**query | {"after": page["next"]}) if page["next"] else []
+        return [result["sessionId"] for result in page["results"]] + rest
+
+    before = read_ids(**query)
+    assert len(before) == 8
+    requested = [session for number, session in enumerate(sessions) if number in (0, 3, 5, 7)]
+    for session in requested:
+        session.key.request_erasure()
+    last = sorted((str(session.id) for session in requested), reverse=order == "desc")
+    expected = before if sort == "status" else [each for each in before if each not in last] + last
+    assert read_ids(**query) == read_ids(**query, limit=3) == expected
+    assert read_ids(**query | {"view": "undecided"}) == before
+
+
 def test_a_service_account_must_score_each_closed_session(reviewer, scored):
     session = make_closed_session(scored)
     assert session_ids(reviewer, "unscored") == [str(session.id)]
