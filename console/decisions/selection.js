@@ -106,13 +106,15 @@ export async function act(name, rows, { onDone }) {
   });
   const done = accepted.filter(({ isDone }) => isDone);
   if (!done.length) return;
-  // A reopened invitation cannot be expired again.
-  const isReopened = name === "extend" && done.some(({ candidate }) => candidate.status !== "pending");
+  // A reopened invitation cannot be expired again. Undo only cancels its email.
+  const reopened = done.filter(({ candidate }) => name === "extend" && candidate.status !== "pending");
+  const hasUndo = reopened.length < done.length || (form.sendEmail && done.some(({ candidate }) => hasEmail(candidate)));
   // These emails replace one that is still queued, which Undo cannot restore.
   const replaces = name === "resend" || (name === "extend" && form.sendEmail);
   const hasReplaced = replaces && done.some(({ candidate }) => candidate.invite?.state === "queued");
-  const canUndo = action.undo && !isReopened && !hasReplaced;
-  toast(t(`decisions.${name}.done`, values(done)), canUndo && { undo: () => undo(done) });
+  const canUndo = action.undo && hasUndo && !hasReplaced;
+  const limit = canUndo && reopened.length ? ` ${t("decisions.extend.stayOpen", values(reopened))}` : "";
+  toast(t(`decisions.${name}.done`, values(done)) + limit, canUndo && { undo: () => undo(done) });
   onDone();
 
   function extensionFields() {

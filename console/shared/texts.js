@@ -1080,6 +1080,7 @@ const texts = {
       sendEmail: "Send an email with the new date",
       email: "gets the new date at {email}",
       done: { one: "The invitation of {name} was extended.", other: "{n} invitations were extended." },
+      stayOpen: { one: "The invitation of {name} had expired. Undo leaves it open.", other: "{n} invitations had expired. Undo leaves them open." },
     },
     remind: {
       title: { one: "Remind {name}?", other: "Remind {n} candidates?" },

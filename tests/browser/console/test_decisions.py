@@ -217,6 +217,37 @@ def test_a_selection_is_extended_and_who_changed_meanwhile_is_left_out(site, tea
     assert (ann["expiresAt"], ann["invite"]["state"]) == (keys[0]["expiresAt"], "sent")
 
 
+def test_undo_cancels_emails_about_reopened_invitations_and_leaves_them_open(site, team, assessment, select):
+    invite(team, assessment, *(f"{name}@example.com" for name in ("ann", "ben", "cid", "dan")))
+    site.execute("UPDATE deliveries SET state = 'sent'")
+    site.execute(
+        "UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'dan@example.com'"
+    )
+    before = list_keys(team, assessment)
+    visit = select(before)
+    page = visit.page
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_role("dialog").get_by_role("button", name="Extend").click()
+    assert visit.shows("The invitation of dan@example.com had expired. Undo leaves it open.")
+    assert [key["invite"]["state"] for key in list_keys(team, assessment)] == ["queued"] * 4
+    page.get_by_role("button", name="Undo").click()
+    visit.settle()
+    *pending, dan = list_keys(team, assessment)
+    assert [key["expiresAt"] for key in pending] == [key["expiresAt"] for key in before[:3]]
+    assert [key["invite"]["state"] for key in (*pending, dan)] == ["sent"] * 4
+    assert dan["status"] == "pending"
+    site.execute(
+        "UPDATE candidate_keys SET expires_at = created_at WHERE candidate_email = 'dan@example.com'"
+    )
+    visit = select([dan])
+    page = visit.page
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_role("dialog").get_by_label("Send an email with the new date").uncheck()
+    page.get_by_role("dialog").get_by_role("button", name="Extend").click()
+    assert visit.shows("The invitation of dan@example.com was extended.")
+    assert page.get_by_role("button", name="Undo").count() == 0
+
+
 def test_an_email_that_has_replaced_a_queued_one_cannot_be_undone(team, assessment, select):
     invite(team, assessment, "ann@example.com")
     visit = select(list_keys(team, assessment))
