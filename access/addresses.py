@@ -93,7 +93,7 @@ class AddressMonitor:
 
     def _report(self, address: str) -> None:
         self._reported = address
-        with ignore_database_errors():
+        with ignore_database_errors(), db.atomic():
             AccessHour.report_address(address)
 
 
@@ -107,10 +107,12 @@ def warn_at_start() -> None:
 
 @contextmanager
 def ignore_database_errors() -> Iterator[None]:
-    """Let the request succeed even if the database is unavailable, full or read-only."""
+    """Let the request succeed even if the database is unavailable, full or read-only.
+
+    Enter it before the block's transaction, which fails to start during an outage.
+    """
     try:
-        with db.atomic():
-            yield
+        yield
     except (peewee.PeeweeException, MaxConnectionsExceeded) as error:
         if error_for(error) is None:
             raise

@@ -16,7 +16,7 @@ from limits import RateLimitItem, parse
 from access.addresses import Network, get_networks, ignore_database_errors
 from access.counters import Counters, Usage, fingerprint
 from errors import KeyExpired, KeyNotFound, SignInExpired, Unauthenticated
-from models import AcceptedSender, AccessHour, clock
+from models import AcceptedSender, AccessHour, clock, db
 from rules import candidate_keys
 from web.access_log import record_invalid_credential
 
@@ -144,13 +144,13 @@ class AcceptedSenders:
             MAX_NETWORKS_PER_CREDENTIAL, ACCEPTED, fingerprint(sender.credential)
         )
         if networks <= MAX_NETWORKS_PER_CREDENTIAL.amount:
-            with ignore_database_errors():
+            with ignore_database_errors(), db.atomic():
                 AcceptedSender.record(*sender)
 
     def remove(self, sender: Sender) -> None:
         """Delete a sender whose credential is no longer valid, if this process has accepted it."""
         if self._written.pop(sender, None) is not None:
-            with ignore_database_errors():
+            with ignore_database_errors(), db.atomic():
                 AcceptedSender.delete_sender(*sender)
 
 
@@ -168,5 +168,5 @@ class InvalidCredentialTotal:
                 return
             count, self._unwritten = self._unwritten, 0
             self._write_at = time.monotonic() + WRITE_INTERVAL_SECONDS
-        with ignore_database_errors():
+        with ignore_database_errors(), db.atomic():
             AccessHour.add_invalid_credentials(count)

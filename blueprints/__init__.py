@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 from access import caller
 from access.addresses import ignore_database_errors
 from errors import BundleChanged, NotFound, RecordingRequired
-from models import Assessment, CandidateKey, Session, StorageMarker, batches, disclosure
+from models import Assessment, CandidateKey, Session, StorageMarker, batches, db, disclosure
 from models.database import release_connection
 from models.sessions import consented_channels, is_recorded
 from rules.cursors import Cursor
@@ -193,7 +193,7 @@ def _get_object_fields(schema: Any) -> dict[str, bool]:
 def record_task_read() -> None:
     """Record a candidate's first read of the task before the start (R50). The start sets the column if it is empty."""
     if isinstance(caller, CandidateKey) and caller.task_read_at is None:
-        with ignore_database_errors():
+        with ignore_database_errors(), db.atomic():
             caller.record_task_read()
 
 

@@ -6,11 +6,14 @@ from datetime import timedelta
 import factories
 import pytest
 from callers import Caller
+from conftest import LEDGER_KEYS
 from statements import capture_queries
 
+import config
 from access import addresses, credential_throttling
+from app import create_app
 from delivery.worker import Worker
-from models import AcceptedSender, AccessHour, privacy
+from models import AcceptedSender, AccessHour, db, privacy
 from tests.access.limited import KEYS, PUBLIC, guess, redeem, statuses, with_app
 
 HOME, OTHER_NETWORK = "203.0.113.7", "198.51.100.9"
@@ -78,6 +81,22 @@ def test_an_empty_authorization_header_does_not_evade_the_network_limit(app_with
     app = app_with(RATELIMIT_DEFAULT="2 per minute")
     callers = [Caller(app, Authorization="", **{"X-API-Key": key}) for key in KEYS[:3]]
     assert [statuses(caller, 1) for caller in callers] == [[401], [401], [429]]
+
+
+def test_a_malformed_credential_is_401_and_any_other_503_during_an_outage(tmp_path):
+    connection = db.obj
+    settings = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/missing.db",
+        "BUNDLE_FOLDER": str(tmp_path / "bundles"),
+    }
+    app = create_app(
+        config.load(settings | PUBLIC_URL | {"LEDGER_KEYS": LEDGER_KEYS, "TRUSTED_PROXIES": "1"})
+    )
+    try:
+        assert statuses(caller_at("8.8.8.8", app, Caller(app, **BOGUS)), 2) == [401, 401]
+        assert statuses(caller_at(HOME, app, Caller(app, **{"X-API-Key": KEYS[0]})), 2) == [503, 503]
+    finally:
+        db.initialize(connection)
 
 
 # IPv6 networks
