@@ -97,6 +97,8 @@ def describe_for_operator(error: BaseException) -> str:
         remedy = "Another process locked the same rows. Run the command again."
     elif sqlstate(error) in (NO_PREPARED_STATEMENT, DUPLICATE_PREPARED_STATEMENT):
         remedy = "Set DATABASE_PREPARED_STATEMENTS=false: the server is PgBouncer in transaction mode."
+    elif "it must be UTF8" in str(error):
+        remedy = "Create it with `createdb --encoding=UTF8 --template=template0`."
     elif _TOO_MANY_CONNECTIONS.search(str(error)):
         remedy = (
             "Stop processes, lower DATABASE_POOL or raise PostgreSQL's max_connections (docs/scaling.md)."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import peewee
+import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 from playhouse.db_url import parse as parse_url
@@ -82,6 +83,8 @@ psycopg2.extras.register_default_jsonb(loads=_parse_json, globally=True)
 class PreparingConnection(psycopg2.extensions.connection):
     """A connection with the commands that run its prepared statements (models/sql.py).
 
+    Raises OperationalError if the database's encoding is not UTF8.
+
     is_outdated -- whether a migration changed the type of a column that one of them returns
     """
 
@@ -90,6 +93,10 @@ class PreparingConnection(psycopg2.extensions.connection):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self.commands: dict[str, str] = {}
+        # Other encodings cannot store all characters. A pooler might not report it.
+        encoding = self.info.parameter_status("server_encoding")
+        if encoding not in (None, "UTF8"):
+            raise psycopg2.OperationalError(f"The database's encoding is {encoding}; it must be UTF8")
 
 
 class Postgres(CountedPool, PooledPostgresqlDatabase):
@@ -230,7 +237,11 @@ def _postgres(options: dict[str, Any], pool: int, prepares: bool) -> Postgres:
     settings = {"max_connections": pool, "stale_timeout": 300, "timeout": 10, "connect_timeout": 5}
     # Detects a lost server (network failure, failover) within a minute.
     keepalive = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
-    connection = {"connection_factory": PreparingConnection, "tcp_user_timeout": 30_000}
+    connection = {
+        "connection_factory": PreparingConnection,
+        "tcp_user_timeout": 30_000,
+        "client_encoding": "UTF8",
+    }
     database = Postgres(**(settings | keepalive | connection | options))
     database.prepares = prepares
     return database

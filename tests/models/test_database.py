@@ -6,10 +6,13 @@ from contextlib import closing
 
 import peewee
 import pytest
+from conftest import LEDGER_KEYS, WORKER
 
+import config
 import database_errors
 import errors
-from models import CandidateKey, FeedEvent, db, sql
+from app import create_app
+from models import CandidateKey, FeedEvent, database, db, sql
 from models.base import is_postgres
 from models.database import LOCK_TIMEOUT_SECONDS, snapshot
 
@@ -77,6 +80,40 @@ def test_names_are_sorted_alike_in_every_locale(app_on_database):
     query = f"SELECT collation_name FROM information_schema.columns WHERE {column}"
     with db.connection_context():
         assert db.execute_sql(query).fetchall() == [("C",)]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding_is_rejected(postgres_server, tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(database, "RECONNECT_TIMEOUT_SECONDS", 0)
+    name = f"proofstone_{encoding.lower()}_{WORKER}"
+    options = f"ENCODING '{encoding}' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
+    postgres_server.drop_database(name)
+    postgres_server.query(f"CREATE DATABASE {{}} {options}", name)
+    connection = db.obj
+    folders = {"BUNDLE_FOLDER": str(tmp_path / "bundles"), "MAIL_FOLDER": str(tmp_path / "mail")}
+    app = create_app(
+        config.load({"DATABASE_URL": postgres_server.url(name), "LEDGER_KEYS": LEDGER_KEYS, **folders})
+    )
+    message = (
+        f"The database's encoding is {encoding}; it must be UTF8. "
+        "Create it with `createdb --encoding=UTF8 --template=template0`."
+    )
+    try:
+        upgrade = app.test_cli_runner().invoke(args=["db", "upgrade"])
+        assert (upgrade.exit_code, upgrade.output) == (1, f"Error: {message}\n")
+        assert f"error   database: {message}\n" in app.test_cli_runner().invoke(args=["doctor"]).output
+        assert app.test_client().get("/v1/ready").json["parts"]["database"] == "unavailable"
+        assert app.test_client().get("/v1/me", headers={"X-API-Key": "PST-AAAA-AAAA"}).status_code == 503
+    finally:
+        db.initialize(connection)
+        postgres_server.drop_database(name)
+
+
+def test_text_is_stored_whatever_the_encoding_in_the_environment(app_on_database, monkeypatch):
+    db.close_idle()
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with db.connection_context():
+        assert db.execute_sql(f"SELECT {db.param}", ("日本語",)).fetchone() == ("日本語",)
 
 
 def test_threads_write_one_at_a_time_on_sqlite(app_on_database):
