@@ -18,7 +18,15 @@ from rules.delivery.webhook_addresses import Network
 from rules.ledger.keys import Keys, parse_keys
 from rules.session_quota import DEFAULT_QUOTA
 from rules.setting_names import find_misspelled
-from rules.setting_urls import ENCODING_HINT, http_url, issuer_url, provider_url, redis_url, split_url
+from rules.setting_urls import (
+    ENCODING_HINT,
+    database_name,
+    http_url,
+    issuer_url,
+    provider_url,
+    redis_url,
+    split_url,
+)
 from rules.setting_values import (
     boolean,
     bucket,
@@ -82,14 +90,18 @@ def database_url(value: str) -> str:
     if "," in value.partition("://")[2].partition("/")[0].rpartition("@")[2]:
         raise ValueError("two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write")
     parts = split_url(value)
+    value = f"{parts.scheme}:{value.partition(':')[2]}"  # in lowercase
     if parts.scheme not in ("sqlite", "postgres", "postgresql"):
         raise ValueError("a URL such as postgres://user:password@host/name or sqlite:///proofstone.db")
-    if parts.path in ("", "/", "/:memory:"):
+    if parts.scheme == "sqlite" and not value.startswith("sqlite:///"):
+        example = "sqlite:///var/proofstone.db or sqlite:////srv/proofstone.db"
+        raise ValueError(f"three slashes before the file's path, such as {example}")
+    if parts.path in ("", "/", "/:memory:") or parts.fragment:
         example = "postgres://host/name or sqlite:///proofstone.db"
         raise ValueError(f"a URL with a database, such as {example}; {ENCODING_HINT}")
     # `make run` creates the default's folder.
     if parts.scheme == "sqlite" and value != DEFAULT_DATABASE_URL:
-        folder = Path(parts.path[1:]).parent
+        folder = Path(database_name(value)).parent
         if not folder.is_dir():
             raise ValueError(f"a file in an existing folder, and {folder} does not exist")
     return value
@@ -384,7 +396,7 @@ def keys_file(settings: Config, purpose: str) -> Path:
     purpose -- `ledger` or `integration`
     """
     if settings.database_url.startswith("sqlite"):
-        return Path(f"{urlsplit(settings.database_url).path[1:]}.{purpose}-keys")
+        return Path(f"{database_name(settings.database_url)}.{purpose}-keys")
     return settings.bundle_folder.parent / f"{purpose}-keys"
 
 

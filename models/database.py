@@ -19,6 +19,7 @@ from playhouse.db_url import parse as parse_url
 from playhouse.pool import PooledDatabase, PooledPostgresqlDatabase, PooledSqliteDatabase
 
 import database_errors
+from rules.setting_urls import database_name
 from rules.timestamps import MALFORMED_TIME
 
 LOCK_TIMEOUT_SECONDS = 5
@@ -216,7 +217,7 @@ def bind(url: str, pool: int = 8, prepares: bool = True) -> peewee.Database:
     pool -- maximum number of connections to PostgreSQL
     prepares -- whether these connections prepare frequent statements
     """
-    options = parse_url(url, unquote_password=True, unquote_user=True)
+    options = parse_url(url, unquote_password=True, unquote_user=True) | {"database": database_name(url)}
     db.initialize(_sqlite(options) if url.startswith("sqlite") else _postgres(options, pool, prepares))
     return db.obj
 

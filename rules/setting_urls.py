@@ -1,7 +1,7 @@
 """Parse URLs in settings. Each parser raises ValueError with the expected value, which ends the error message."""
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 ENCODING_HINT = "special characters are percent-encoded, such as %23 for #"
 _HTTP_URL = re.compile(r"https?://[\w.\[\]:-]+(/[^\s,?#]*)?", re.IGNORECASE)
@@ -19,6 +19,11 @@ def split_url(value: str) -> SplitResult:
     if not is_valid:
         raise ValueError(f"a URL with a valid host and a port from 1 to 65535; {ENCODING_HINT}")
     return parts
+
+
+def database_name(url: str) -> str:
+    """Return the name of the database, or the path of an SQLite file."""
+    return unquote(urlsplit(url).path[1:])
 
 
 def http_url(value: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import config
+from models.database import bind, db
 
 SETTINGS = fields(config.Config)
 KEY = f"a:{'s' * 32}"
@@ -38,7 +39,7 @@ def test_an_empty_value_counts_as_unset():
         ("DATABASE_URL", "postgres://user:p%40ss@host/name?sslmode=require",
          "postgres://user:p%40ss@host/name?sslmode=require"),
         ("DATABASE_URL", "postgresql://host/name", "postgresql://host/name"),
-        ("DATABASE_URL", "sqlite:////a,b.db", "sqlite:////a,b.db"),
+        ("DATABASE_URL", "sqlite:////a,b.db", "sqlite:////a,b.db"), ("DATABASE_URL", "SQLite:///B.db", "sqlite:///B.db"),
         ("DATABASE_POOL", "7", 7), ("WEB_THREADS", "640", 640),
         ("BASE_URL", "https://proofstone.example.com/", "https://proofstone.example.com"),
         ("BASE_URL", "https://example.com/proofstone//", "https://example.com/proofstone"),
@@ -127,6 +128,10 @@ HOST_AND_PORT = f"a URL with a valid host and a port from 1 to 65535; {ENCODING_
         ("DATABASE_URL", "postgres://user:p#w@host/name", HOST_AND_PORT),
         ("DATABASE_URL", "postgres://user:1#w@host/name",
          f"a URL with a database, such as postgres://host/name or sqlite:///proofstone.db; {ENCODING_HINT}"),
+        ("DATABASE_URL", "sqlite:///my#data.db",
+         f"a URL with a database, such as postgres://host/name or sqlite:///proofstone.db; {ENCODING_HINT}"),
+        *[("DATABASE_URL", url, "three slashes before the file's path, such as sqlite:///var/proofstone.db or "
+           "sqlite:////srv/proofstone.db") for url in ("sqlite://var/my.db", "sqlite://my.db", "sqlite:/tmp/my.db")],
         ("DATABASE_URL", "postgres://a:5432,b:5432/name",
          "two hosts as postgres://user:secret@/name?host=a,b&target_session_attrs=read-write"),
         ("RATELIMIT_STORAGE_URL", "redis://host:abc", HOST_AND_PORT),
@@ -259,6 +264,16 @@ def test_with_postgresql_the_ledger_key_file_is_next_to_the_bundles(tmp_path):
     (tmp_path / "ledger-keys").write_text(KEY)
     environment = {"DATABASE_URL": "postgres://host/name", "BUNDLE_FOLDER": f"{tmp_path}/bundles"}
     assert config.load(environment).ledger_keys == {"a": b"s" * 32}
+
+
+def test_a_database_name_is_decoded(tmp_path):
+    (tmp_path / "my #1.db.ledger-keys").write_text(KEY)
+    url = f"sqlite:///{tmp_path}/my%20%231.db"
+    assert config.load({"DATABASE_URL": url}).ledger_keys == {"a": b"s" * 32}
+    connection = db.obj
+    assert bind(url).database == str(tmp_path / "my #1.db")
+    assert bind("postgres://host/my%20data").database == "my data"
+    db.initialize(connection)
 
 
 def test_integration_keys_are_optional_and_read_from_the_setting_or_from_a_file(tmp_path):
