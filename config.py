@@ -222,7 +222,7 @@ class Config:
     session_max_bytes: int = _setting(
         DEFAULT_QUOTA.max_bytes,
         "Maximum bytes of events and bundles stored per session. More are rejected.",
-        positive,
+        partial(positive, maximum=10**15),
     )
     session_max_events: int = _setting(
         DEFAULT_QUOTA.max_events, "Maximum events stored per session. More are rejected.", positive

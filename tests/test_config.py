@@ -141,7 +141,10 @@ HOST_AND_PORT = f"a URL with a valid host and a port from 1 to 65535; {ENCODING_
         ("LEDGER_KEYS", f"first={'s' * 32}", "id:secret,... with secrets of at least 32 characters"),
         ("S3_BUCKET", "s3://bucket", "a bucket's name such as proofstone, without s3:// or a path"),
         ("PORT", "http", "a port from 1 to 65535"), ("TRUSTED_PROXIES", "11", "an integer from 0 to 10"),
-        ("WEB_CONCURRENCY", "many", "an integer of at least 1"), ("WEB_THREADS", "901", "an integer from 1 to 900"),
+        ("WEB_CONCURRENCY", "many", "an integer from 1 to 1000000000"),
+        ("SESSION_MAX_EVENTS", "1000000001", "an integer from 1 to 1000000000"),
+        ("SESSION_MAX_BYTES", "9" * 5000, "an integer from 1 to 1000000000000000"),
+        ("WEB_THREADS", "901", "an integer from 1 to 900"),
     ],
 )  # fmt: skip
 def test_messages_state_the_expected_value(name, value, expected):

@@ -48,6 +48,12 @@ def count_rejected(reviewer, session):
     return next((finding["count"] for finding in findings if finding["code"] == "session_full"), None)
 
 
+def test_the_largest_limits_are_accepted(candidate, session, limit):
+    limit(events=10**9, bytes=10**15)
+    assert post(candidate, envelope()) == [201]
+    assert statuses(post_batch(candidate, envelope())) == ["created"]
+
+
 def test_number_of_events_is_limited(reviewer, candidate, session, limit):
     limit(events=3)
     events = [envelope() for _ in range(3)]

@@ -116,7 +116,7 @@ def test_a_port_in_use_is_reported(tmp_path):
     ("name", "value", "message"),
     [
         ("LEDGER_KEYS", "", "LEDGER_KEYS=$(openssl rand -hex 32)"),
-        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY is invalid: expected an integer of at least 1."),
+        ("WEB_CONCURRENCY", "0", "WEB_CONCURRENCY is invalid: expected an integer from 1 to 1000000000."),
         ("PORT", "99999", "PORT is invalid: expected a port from 1 to 65535."),
         (
             "DATABASE_URL",
