@@ -378,6 +378,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         settings = replace(settings, integration_keys=_read_keys(settings, "integration"))
     if settings.proxy_streams >= settings.web_threads:
         message = f"PROXY_STREAMS is invalid: expected a number below WEB_THREADS ({settings.web_threads})."
+        if "proxy_streams" not in values:
+            message = (
+                f"WEB_THREADS is invalid: expected a number above PROXY_STREAMS ({settings.proxy_streams})."
+            )
         raise InvalidSetting(message)
     if is_older(settings.client_latest_version or "", settings.client_min_version):
         message = f"expected at most CLIENT_LATEST_VERSION ({settings.client_latest_version})"

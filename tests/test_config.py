@@ -153,6 +153,21 @@ def test_messages_state_the_expected_value(name, value, expected):
     assert str(error.value) == f"{name} is invalid: expected {expected}."
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"WEB_THREADS": "10"}, "WEB_THREADS is invalid: expected a number above PROXY_STREAMS (120)."),
+        ({"PROXY_STREAMS": "136"}, "PROXY_STREAMS is invalid: expected a number below WEB_THREADS (136)."),
+        ({"WEB_THREADS": "10", "PROXY_STREAMS": "10"},
+         "PROXY_STREAMS is invalid: expected a number below WEB_THREADS (10)."),
+    ],
+)  # fmt: skip
+def test_a_process_has_more_threads_than_streams(settings, message):
+    with pytest.raises(config.InvalidSetting) as error:
+        load(**settings)
+    assert str(error.value) == message
+
+
 def test_the_minimum_client_version_is_at_most_the_latest():
     load(CLIENT_MIN_VERSION="1.10.0", CLIENT_LATEST_VERSION="1.10")
     with pytest.raises(config.InvalidSetting) as error:
