@@ -1,6 +1,7 @@
 """All settings, read once from the environment. An invalid setting prevents the service from starting."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -124,11 +125,11 @@ def rate(value: str) -> str:
     from limits import parse_many
 
     try:
-        (limit,) = parse_many(value)  # the service would enforce only one of several rates
-        is_valid = limit.amount > 0
+        is_valid = len(parse_many(value)) == 1  # the service would enforce only one of several rates
     except ValueError:
         is_valid = False
-    if not is_valid:
+    # The library reads 0 minutes as one minute.
+    if not is_valid or re.search(r"(?<!\d)0+(?!\d)", value):
         raise ValueError("a single rate above 0, such as 600 per minute")
     return value
 

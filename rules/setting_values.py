@@ -8,8 +8,9 @@ from typing import Any
 
 from rules.client_versions import parse_version
 from rules.delivery.webhook_addresses import Network, parse_networks
+from rules.setting_urls import split_url
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:80)(?<!:443)")
+_ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:-]+(?<!:)(?<!:80)(?<!:443)")
 
 
 def validate(check: Callable[[str], Any], value: str) -> str:
@@ -53,10 +54,17 @@ def networks(value: str) -> tuple[Network, ...]:
         raise ValueError("networks such as 10.0.0.0/8,fd00::/8") from None
 
 
+def _is_origin(value: str) -> bool:
+    try:
+        return bool(_ORIGIN.fullmatch(value) and split_url(value).hostname)
+    except ValueError:
+        return False
+
+
 def origins(value: str) -> tuple[str, ...]:
     """Parse origins as browsers send them: lowercase, without a path or a default port."""
     entries = tuple(origin.strip() for origin in value.split(","))
-    if not all(_ORIGIN.fullmatch(origin) for origin in entries):
+    if not all(_is_origin(origin) for origin in entries):
         raise ValueError("origins such as https://app.example.com,http://localhost:3000")
     return entries
 
@@ -64,9 +72,7 @@ def origins(value: str) -> tuple[str, ...]:
 def hosts(value: str) -> dict[str, str]:
     """Parse `host=origin` pairs."""
     entries = dict(entry.strip().partition("=")[::2] for entry in value.split(","))
-    if not all(
-        re.fullmatch(r"[a-z0-9.-]+", host) and _ORIGIN.fullmatch(origin) for host, origin in entries.items()
-    ):
+    if not all(re.fullmatch(r"[a-z0-9.-]+", host) and _is_origin(origin) for host, origin in entries.items()):
         raise ValueError("hosts with origins such as api.ashbyhq.com=https://api.eu.example.com")
     return entries
 
