@@ -102,9 +102,11 @@ def database_url(value: str) -> str:
         raise ValueError(f"a URL with a database, such as {example}; {ENCODING_HINT}")
     # `make run` creates the default's folder.
     if parts.scheme == "sqlite" and value != DEFAULT_DATABASE_URL:
-        folder = Path(database_name(value)).parent
-        if not folder.is_dir():
-            raise ValueError(f"a file in an existing folder, and {folder} does not exist")
+        file = Path(database_name(value))
+        if not file.parent.is_dir():
+            raise ValueError(f"a file in an existing folder, and {file.parent} does not exist")
+        if file.is_dir():
+            raise ValueError(f"a file, and {file} is a folder")
     return value
 
 

@@ -195,6 +195,12 @@ def test_a_database_in_a_missing_folder_is_rejected(tmp_path):
     assert load(DATABASE_URL="sqlite:///var/proofstone.db").database_url == "sqlite:///var/proofstone.db"
 
 
+def test_a_folder_as_database_is_rejected(tmp_path):
+    with pytest.raises(config.InvalidSetting) as error:
+        load(DATABASE_URL=f"sqlite:///{tmp_path}")
+    assert str(error.value) == f"DATABASE_URL is invalid: expected a file, and {tmp_path} is a folder."
+
+
 def warnings(settings=None, **environment):
     loaded = load(**{"BASE_URL": "https://assess.example.com"} | (settings or {}))
     return list(config.warnings({name.upper(): value for name, value in vars(loaded).items()}, environment))
