@@ -215,6 +215,7 @@ class NewRule(Body):
         Choice(REPORTED),
         _REPORTS,
         max=len(REPORTED),
+        distinct=True,
         load_default=lambda: list(DEFAULT_REPORTED),
         example=list(DEFAULT_REPORTED),
     )
@@ -222,6 +223,7 @@ class NewRule(Body):
         Choice(PARTS),
         _INCLUDE,
         max=len(PARTS),
+        distinct=True,
         load_default=lambda: list(DEFAULT_PARTS),
         example=list(DEFAULT_PARTS),
     )
@@ -234,8 +236,10 @@ class RuleUpdate(Body):
     is_update = True
 
     assessment_id = Reference("Assessment to invite to.")
-    reports = ListOf(Choice(REPORTED), _REPORTS, max=len(REPORTED), example=list(DEFAULT_REPORTED))
-    include = ListOf(Choice(PARTS), _INCLUDE, max=len(PARTS), example=list(DEFAULT_PARTS))
+    reports = ListOf(
+        Choice(REPORTED), _REPORTS, max=len(REPORTED), distinct=True, example=list(DEFAULT_REPORTED)
+    )
+    include = ListOf(Choice(PARTS), _INCLUDE, max=len(PARTS), distinct=True, example=list(DEFAULT_PARTS))
     active = Flag("False if candidates in the stage are not invited.", example=True)
 
 

@@ -255,7 +255,7 @@ class ListOf(DocumentedField, ma.fields.List):
     Checks the length first, then the entries, stopping at MAX_INVALID_ENTRIES invalid ones.
 
     entry -- a field, or a schema for objects
-    distinct -- name of a field that must be unique among the entries
+    distinct -- name of a field that must be unique among the entries, or true if the entries themselves must be
     """
 
     default_error_messages = {"invalid": "Must be a list."}
@@ -266,7 +266,7 @@ class ListOf(DocumentedField, ma.fields.List):
         *args: Any,
         min: int | None = None,
         max: int | None = None,
-        distinct: str | None = None,
+        distinct: str | bool = False,
         **options: Any,
     ):
         # Also passed as `validate`, for the API reference.
@@ -333,9 +333,11 @@ def _length(low: int | None, high: int | None, unit: str) -> validate.Length:
     return validate.Length(low, high, error=message)
 
 
-def _distinct(field: str) -> Callable:
-    def check(entries: list[dict]) -> None:
-        if len({entry[field] for entry in entries}) < len(entries):
-            raise ma.ValidationError(f"Entries must have distinct values of `{field}`.")
+def _distinct(field: str | bool) -> Callable:
+    def check(entries: list) -> None:
+        values = entries if field is True else [entry[field] for entry in entries]
+        if len(set(values)) < len(values):
+            rule = "be distinct" if field is True else f"have distinct values of `{field}`"
+            raise ma.ValidationError(f"Entries must {rule}.")
 
     return check

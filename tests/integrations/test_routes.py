@@ -247,6 +247,13 @@ def test_an_unknown_stage_or_job_is_rejected(reviewer, path, assessment, field):
     assert error_paths(make_rule(reviewer, path, assessment, **{field: "9999"})) == [[field]]
 
 
+@pytest.mark.parametrize(("field", "value"), [("reports", "submitted"), ("include", "score")])
+def test_a_rules_lists_have_distinct_entries(reviewer, path, rule, assessment, field, value):
+    lists = {field: [value, value]}
+    assert error_paths(make_rule(reviewer, path, assessment, **lists)) == [[field]]
+    assert error_paths(reviewer.patch(f"{path}/rules/{rule.id}", lists)) == [[field]]
+
+
 def test_a_rule_shows_whether_its_assessment_is_available(reviewer, path, rule, assessment, organization):
     rule_path = f"{path}/rules/{rule.id}"
     assessment.update_columns(archived_at=assessment.created_at)
