@@ -173,6 +173,7 @@ def test_the_demo_has_every_state_and_stops_with_ctrl_c(demo, tmp_path):
     assert [len(rows) for rows in results(admin)] == [25, 22, 13]
     assert_highlights(demo, admin)
     assert_fairness(admin)
+    assert admin.get("/v1/integration-systems")["enabled"]
     has_runner = runner.WAITS not in output
     if has_runner:
         assert_hidden_tests(admin)

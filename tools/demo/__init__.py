@@ -60,6 +60,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder}/proofstone.db",
         "BUNDLE_FOLDER": str(folder / "bundles"),
         "LEDGER_KEYS": keys.generate(),
+        "INTEGRATION_KEYS": keys.generate(),
         "S3_BUCKET": "",
         "ANTHROPIC_API_KEY": "",
         "OPENAI_API_KEY": "",
