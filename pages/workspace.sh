@@ -275,7 +275,11 @@ nested_repositories() {
 }
 
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
-session=$(git config --get proofstone.session) || die "Run this in the folder of your assessment."
+session=$(git config --get proofstone.session) || {
+  [ ! -f submit ] ||
+    die "The folder's .git is missing. Run the command on your page in another folder, copy your files there, and run ./submit there."
+  die "Run this in the folder of your assessment."
+}
 state=$HOME/.proofstone/$session
 [ -f "$state/header" ] || die "Your key is missing. Run the command on your page again, in this folder."
 cd "$(git rev-parse --show-toplevel)"

@@ -342,6 +342,31 @@ def test_submit_keeps_the_session_open_if_the_upload_fails(machine, empty_key, s
     assert machine.submit().returncode == 0
 
 
+def test_submit_without_git_says_how_to_submit_the_files(machine, key, service, reviewer):
+    machine.prepare(key)
+    lost, other = machine.workspace, machine.folder / "other"
+    (lost / "new.txt").write_text("new\n")
+    shutil.rmtree(lost / ".git")
+    failed = machine.submit()
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "The folder's .git is missing. Run the command on your page in another folder, copy your files there, and run "
+        "./submit there.\n"
+    )
+    assert "is not empty" in machine.prepare(key).stderr
+    assert machine.run("sh", str(machine.script), "other", PROOFSTONE_KEY=key).returncode == 0
+    shutil.copytree(lost, other, dirs_exist_ok=True)
+    submitted = machine.run("./submit", cwd=other)
+    assert submitted.returncode == 0, submitted.stderr
+    session = service.candidate(key).get("/v1/candidate/workspace")["sessionId"]
+    diff = reviewer.get(f"/v1/sessions/{session}/final-diff")
+    assert ([file["path"] for file in diff["files"]], diff["submission"]["baseVerified"]) == (
+        ["new.txt"],
+        True,
+    )
+    assert (lost / "new.txt").read_text() == "new\n"
+
+
 def test_any_history_is_compared_with_the_commit_that_the_workspace_was_prepared_from(
     machine, key, service, reviewer
 ):
