@@ -7,16 +7,8 @@ from schemas.fields import EXAMPLE_ID, String
 class AgentHook(Body):
     """A hook as the agent sends it. Its other fields depend on the hook."""
 
-    # Command output and file content can contain any characters (R39).
-    verbatim = (
-        "prompt",
-        "tool_input",
-        "tool_response",
-        "tool_calls",
-        "error",
-        "last_assistant_message",
-        "delta",
-    )
+    # A tool's input and output can contain what R27 rejects.
+    is_lenient = True
 
     hook_event_name = String("Hook name.", example="PreToolUse", data_key="hook_event_name")
     session_id = String("Id of the agent's session.", example=EXAMPLE_ID, data_key="session_id")

@@ -18,6 +18,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from errors import ApiError, BatchTooLarge, Invalid, TooManyValues, invalid
+from rules.lenient_json import flatten, parse_json
 from web.unknown_names import check_body, reject_fields
 from web.value_limit import MAX_VALUES, find_excess
 
@@ -74,12 +75,14 @@ def parse_object(body: bytes, verbatim: tuple[str, ...] = (), max_values: int = 
     return _parse_object(decode(body), verbatim, max_values)
 
 
-def _parse_object(text: str, verbatim: tuple[str, ...], max_values: int) -> dict:
+def _parse_object(text: str, verbatim: tuple[str, ...], max_values: int, is_lenient: bool = False) -> dict:
     if find_excess(text, max_values) is not None:
         raise TooManyValues(f"The JSON has more than {max_values} values.")
-    value = _parse(text)
+    value = _parse_leniently(text) if is_lenient else _parse(text)
     if not isinstance(value, dict):
         raise NotJson(NOT_AN_OBJECT)
+    if is_lenient:
+        return value
     # Check each value only if the document can contain an invalid one.
     if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH or _HUGE_NUMBER.search(text):
         _check_values(value, [], False, verbatim)
@@ -107,6 +110,14 @@ def _parse(text: str) -> Any:
     except ValueError:
         # Python rejects integers of more than 4,300 digits.
         raise NotJson("A number in the body has too many digits.") from None
+
+
+def _parse_leniently(text: str) -> Any:
+    """Parse any JSON. Values nested more than MAX_DEPTH levels deep, and huge integers, become strings."""
+    try:
+        return parse_json(flatten(text, MAX_DEPTH))
+    except (ValueError, RecursionError):
+        raise NotJson() from None
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict:
@@ -230,7 +241,8 @@ class Parser(FlaskParser):
             parse_object(rest.encode())
             return {name: entries}
         max_values = getattr(schema, "max_values", MAX_VALUES)
-        g.text, g.body = text, _parse_object(text, getattr(schema, "verbatim", ()), max_values)
+        verbatim, is_lenient = getattr(schema, "verbatim", ()), getattr(schema, "is_lenient", False)
+        g.text, g.body = text, _parse_object(text, verbatim, max_values, is_lenient)
         check_body(schema, g.body)
         return g.body
 

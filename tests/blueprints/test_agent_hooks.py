@@ -98,6 +98,42 @@ def test_infinite_number_in_tool_input_is_accepted(candidate, session, recorded)
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
+    "value",
+    ["[" * 40 + "]" * 40, '{"a":' * 20_000 + "1" + "}" * 20_000, "9" * 5000, '{"a": 1, "a": 2}', "NaN"],
+    ids=["40 levels", "20,000 levels", "5,000 digits", "repeated field", "NaN"],
+)
+def test_call_is_recorded_with_any_json(candidate, session, recorded, path, value):
+    fields = {"hook_event_name": "PostToolUse", "session_id": "s1", "tool_use_id": "t", "tool_name": "bash"}
+    fields |= {"tool_input": {"command": "ls"}, "tool_response": {}}
+    body = json.dumps(fields).replace('"ls"', f'"ls", "more": {value}').replace("{}", value)
+    assert_accepted(candidate.request("POST", path, data=body, content_type="application/json"))
+    (event,) = recorded()
+    assert event["kind"] in ("command", "tool_use")
+    json.dumps(event, allow_nan=False)
+
+
+def test_deep_values_are_stored_as_their_json_with_masked_secrets(candidate, session, recorded):
+    secret = f"sk-ant-api03-{'a' * 40}"
+    deep = "[" * 40 + json.dumps(secret) + "]" * 40
+    body = {"hook_event_name": "PostToolUse", "session_id": "s", "tool_use_id": "t", "tool_name": "TodoWrite"}
+    text = json.dumps(body | {"tool_input": {"todos": "DEEP"}}).replace('"DEEP"', deep)
+    assert_accepted(candidate.request("POST", PATHS[0], data=text, content_type="application/json"))
+    (event,) = recorded()
+    stored = json.dumps(event["data"]["todos"])
+    assert stored.startswith("[" * 30 + '"[')
+    assert secret not in stored
+
+
+@pytest.mark.parametrize("value", ["a\x00b\ud800", "🎉" * 1000])
+def test_names_can_contain_any_character(candidate, session, recorded, value):
+    names = ("session_id", "tool_use_id", "tool_name", "cwd", "agent_id", "prompt_id")
+    body = json.dumps(COMMAND | dict.fromkeys(names, value))
+    assert_accepted(candidate.request("POST", PATHS[0], data=body, content_type="application/json"))
+    assert [event["kind"] for event in recorded()] == ["tool_use"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
     ("body", "content_type", "expected"),
     [
         ("{", "application/json", (400, "invalid_json")),
