@@ -207,5 +207,7 @@ def csv_lines(rows: Iterable[Any]) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """Format a value as a CSV cell, escaping formulas for every separator of a spreadsheet."""
+    """Format a value as a CSV cell: 29.0 is `29`. Escapes formulas for every separator of a spreadsheet."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return "" if value is None else _FORMULA.sub(r"'\g<0>", str(value))

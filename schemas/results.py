@@ -9,7 +9,7 @@ from rules.statistics.cohorts import METRICS, api_value
 from rules.statistics.fairness import DECISIONS
 from rules.timestamps import format_timestamp
 from schemas import common, queries
-from schemas.base import Author, Schema, camel, define_schema
+from schemas.base import Author, Schema, define_schema
 from schemas.fields import Choice, Dict, Flag, Id, Integer, Line, ListOf, Nested, Number, String
 from schemas.keys import INVITE_STATES, STATUSES
 from schemas.queries import Filter, Limit
@@ -25,7 +25,6 @@ VIEWS = (
     *("advanced", "rejected", "hired", "not_started"),
 )
 HIDDEN_OUTCOMES = ("passed", "failed", "untrusted", "none")
-_CSV_HIDDEN_TESTS = tuple(name for name in map(camel, HiddenTests().fields) if name != "runId")
 # Headers, which are the console's labels where it has one, with the names of their values.
 CSV_COLUMNS = {
     "Candidate": "candidateName",
@@ -44,7 +43,13 @@ CSV_COLUMNS = {
     "Decided by": "decidedByName",
     "Findings": "integrityFindings",
     "Findings checked": "integrityCheckedAt",
-    **{f"Hidden tests: {name}": f"hiddenTests.{name}" for name in _CSV_HIDDEN_TESTS},
+    "Hidden tests: state": "hiddenTests.state",
+    "Hidden tests: passed": "hiddenTests.passed",
+    "Hidden tests: total": "hiddenTests.total",
+    "Hidden tests: complete": "hiddenTests.isComplete",
+    "Hidden tests: in-process": "hiddenTests.inProcess",
+    "Hidden tests: current": "hiddenTests.isCurrent",
+    "Hidden tests: source": "hiddenTests.source",
     "Tests passed": "testsPassed",
     "Tests: source": "testsPassedSource",
     "Events": "eventCount",
@@ -243,7 +248,7 @@ def build_csv_row(row: Any, criteria: Iterable[str]) -> list[Any]:
         | (result["metrics"] or {})
         | {
             "testsPassed": _csv_flag(result["testsPassed"]),
-            **{f"hiddenTests.{name}": _csv_flag(hidden_tests.get(name)) for name in _CSV_HIDDEN_TESTS},
+            **{f"hiddenTests.{name}": _csv_flag(value) for name, value in hidden_tests.items()},
             "status": status.capitalize(),
             "decision": result["decision"].capitalize(),
             "decidedByName": row.decided_by and row.decided_by["name"],
