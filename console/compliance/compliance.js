@@ -91,7 +91,11 @@ function groups(path) {
   const result = h("div", { role: "status" });
   const save = async () => {
     fill(result);
-    const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, { groups: parseGroups(lines.value) });
+    const parsed = parseLines(lines.value);
+    const body = { groups: Object.fromEntries([...parsed].map(([id, { group }]) => [id, group])) };
+    const { groups: rows, suppressed, unknown } = await api.post(`${path}/fairness`, body).catch((error) => {
+      throw error.code === "invalid_request" ? invalidLines(describeLines(error, parsed)) : error;
+    });
     const columns = ["group", "decided", "selected", "rate", "impactRatio", "belowFourFifths", "pValue"];
     const texts = [suppressed.length > 0 && t("compliance.suppressed", { groups: suppressed.join(", ") }), t("compliance.unknown", { n: unknown })];
     const shown = rows.map((row) => ({ ...row, belowFourFifths: t(row.belowFourFifths ? "common.yes" : "common.no") }));
@@ -101,15 +105,23 @@ function groups(path) {
   return section("groups", saveForm({ className: "no-print", content, action: t("compliance.compare"), save }), result);
 }
 
-/** Parse lines such as `applicant-4711, Group A`. */
-function parseGroups(text) {
+/** Parse lines such as `applicant-4711, Group A`: `{group, line}` by id. */
+function parseLines(text) {
   const parsed = new Map();
   for (const line of text.split("\n").filter((each) => each.trim())) {
     const [, id, group] = /^\s*(.+?)\s*[,;\t]\s*([^,;\t]+?)\s*$/.exec(line) ?? [];
-    if (!group || (parsed.get(id) ?? group) !== group) {
-      throw new api.ApiError(400, { code: "invalid_request", details: [{ path: ["lines"], message: t("compliance.invalidLine", { line }) }] });
-    }
-    parsed.set(id, group);
+    if (!group || (parsed.get(id)?.group ?? group) !== group) throw invalidLines(t("compliance.invalidLine", { line }));
+    parsed.set(id, { group, line: line.trim() });
   }
-  return Object.fromEntries(parsed);
+  return parsed;
 }
+
+/** Name the lines that the service rejected, and what it accepts. */
+function describeLines({ details }, parsed) {
+  const quote = ({ path: [, id] }) => (parsed.has(id) ? [`“${parsed.get(id).line}”`] : []);
+  const byMessage = Map.groupBy(details, ({ message }) => message);
+  const texts = [...byMessage].map(([message, group]) => [group.flatMap(quote).join(", "), message].filter(Boolean).join(": "));
+  return [...texts, t("compliance.accepted")].join(" ");
+}
+
+const invalidLines = (message) => new api.ApiError(400, { code: "invalid_request", details: [{ path: ["lines"], message }] });

@@ -66,12 +66,16 @@ export function describeError(error) {
   if (!(error instanceof ApiError)) return [t("errors.title"), t("errors.page")];
   if (error.status === 0) return [t("errors.unreachableTitle"), t("errors.unreachable")];
   if (error.code === SIGNED_OUT) return [t("errors.signedOutTitle"), t("errors.signedOut")];
-  if (error.status === 403) return [t("errors.forbiddenTitle"), error.message];
+  // The service's messages mark names as code.
+  const message = error.message.replaceAll("`", "");
+  if (error.status === 403) return [t("errors.forbiddenTitle"), message];
   if (error.status === 404) return [t("errors.missingTitle"), t("errors.missing")];
-  if ([409, 412].includes(error.status) && !error.details.length) return [t("errors.conflictTitle"), error.message];
+  if ([409, 412].includes(error.status) && !error.details.length) return [t("errors.conflictTitle"), message];
   if (error.code === "invalid_request" && !error.details.length) return [t("errors.fieldsTitle"), t("errors.fields")];
-  const details = error.details.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  return [t("errors.title"), [error.message || t("errors.service"), ...details].join(" ")];
+  const details = error.details.map((detail) => `${detail.path.join(".")}: ${detail.message}`.replaceAll("`", ""));
+  // The message of `invalid_request` only refers to its details.
+  const texts = error.code === "invalid_request" ? details : [message || t("errors.service"), ...details];
+  return [t("errors.title"), texts.join(" ")];
 }
 
 /** Build an empty state that says what to do. */

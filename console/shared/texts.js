@@ -1627,6 +1627,7 @@ const texts = {
     linesHint: "One line per candidate: candidate or external ID, comma, group. The service computes the rates, but does not store or log the groups. Reloading the page removes them.",
     compare: "Compare groups",
     invalidLine: "This line is not “ID, group”, or the candidate is in two groups: {line}",
+    accepted: "Each line needs the ID or external ID of a candidate of this assessment, a comma, and a group.",
     suppressed: "Not shown, because they are too small or would reveal a small group: {groups}.",
     unknown: { one: "{n} decided candidate has no group.", other: "{n} decided candidates have no group." },
   },

@@ -74,6 +74,24 @@ def test_an_admin_reads_compares_and_exports(open_console, team, assessment, dec
     assert visit.is_clean()
 
 
+def test_lines_that_name_no_candidate_are_named(open_console, team, assessment):
+    (key,) = make_keys(team, assessment, 1)
+    visit = open_console(team, f"/assessments/{assessment['id']}/compliance").settle()
+    field = visit.page.get_by_label("Candidates and groups")
+    field.fill(f"{key['id']}, Oak\n=x;1\napplicant-9999, C")
+    visit.page.get_by_role("button", name="Compare groups").click()
+    visit.page.locator("form .field-error").wait_for()
+    error = visit.page.locator("form .field-error").inner_text()
+    assert error == (
+        "“=x;1”, “applicant-9999, C”: No such candidate in this assessment. "
+        "Each line needs the ID or external ID of a candidate of this assessment, a comma, and a group."
+    )
+    assert visit.shows("Correct the marked fields.")
+    field.fill("\n".join(f"{number}, {number}" for number in range(101)))
+    visit.page.get_by_role("button", name="Compare groups").click()
+    assert visit.shows("Must have at most 100 different groups. Each line needs the ID")
+
+
 def test_no_key_of_a_candidate_who_has_started_is_shown(open_console, site, team, assessment):
     (key,) = make_keys(team, assessment, 1)
     Candidate(site, key).complete()

@@ -34,6 +34,11 @@ SLOW_DIALOG = """async () => {
     return await window.saved;
   }});
 }"""
+DESCRIBE = """async (error) => {
+  const {ApiError} = await import("./console/shared/api.js");
+  const {describeError} = await import("./console/shared/states.js");
+  return describeError(new ApiError(400, error));
+}"""
 
 COUNTS = """async () => {
   const {t} = await import("./console/shared/texts.js");
@@ -101,6 +106,22 @@ def test_a_proxys_error_page_is_reported_as_a_service_error(open_console, team, 
     visit.page.reload()
     visit.page.get_by_text("The service returned an error.").wait_for()
     assert [message for message in visit.messages if "502" not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            {"code": "invalid_request", "error": "The request is invalid. See `details`."},
+            "limit: Must be from 1.",
+        ),
+        ({"code": "read_only_field", "error": "Omit `status`."}, "Omit status. limit: Must be from 1."),
+    ],
+)
+def test_messages_contain_no_code(open_console, team, error, text):
+    detail = {"path": ["limit"], "message": "Must be from `1`."}
+    visit = open_console(team)
+    assert visit.page.evaluate(DESCRIBE, error | {"details": [detail]}) == ["Something went wrong", text]
 
 
 def test_links_never_run_scripts(open_console, team):

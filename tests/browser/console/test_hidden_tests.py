@@ -172,7 +172,7 @@ def test_task_files_are_uploaded_replaced_deleted_and_checked(
     assert violations(visit.settle(), ("light", "dark")) == []
     patch = "diff --git a/orders.py b/orders.py\n--- a/orders.py\n+++ b/orders.py\n@@ -1 +1 @@\n-{}\n+run()\n"
     upload("Reference solution", "solution.diff", patch.format("other").encode())
-    assert visit.shows("Hunk 1 of `orders.py` does not apply to the repository.")
+    assert visit.shows("Hunk 1 of orders.py does not apply to the repository.")
     upload("Reference solution", "solution.PATCH", patch.format("pass").encode())
     assert visit.shows("The reference solution has been stored.")
     visit.page.get_by_role("button", name="Check the task").click()
