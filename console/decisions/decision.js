@@ -52,6 +52,16 @@ export async function decideAll(rows, { me, onDone }) {
   if (entries.some(({ isDone, isChanged }) => isDone || isChanged)) onDone(entries[0].candidate);
 
   async function save(form) {
+    // Another decision would replace the warnings, and apply only to the candidates that are not saved yet.
+    value.disabled = true;
+    try {
+      await saveAll(form);
+    } finally {
+      value.disabled = false;
+    }
+  }
+
+  async function saveAll(form) {
     const loaded = await Promise.allSettled(entries.map(({ warnings }) => warnings));
     for (const [n, { status }] of loaded.entries()) if (status === "rejected") entries[n].update(value.value);
     await Promise.all(entries.map(({ warnings }) => warnings));
@@ -94,9 +104,9 @@ async function put(entry, decision) {
 /** Load a candidate, with the ETag that prevents overwriting a later change. */
 export const loadCandidate = (id) => api.getWithEtag(`/v1/candidates/${id}`);
 
-/** Load each row's candidate. `gone` names those who were revoked or erased. */
+/** Load each row's candidate, and add its `row`. `gone` names those who were revoked or erased. */
 export async function loadEach(rows, load) {
-  const results = await Promise.allSettled(rows.map(async (row) => ({ row, ...(await load(row)) })));
+  const results = await Promise.allSettled(rows.map(async (row) => Object.assign(await load(row), { row })));
   const failure = results.find(({ reason }) => reason && reason.status !== 404);
   if (failure) throw failure.reason;
   const gone = rows.filter((row, n) => results[n].reason).map((row) => `${candidateName(row, row)}: ${t("decisions.gone")}.`);

@@ -89,7 +89,7 @@ export function selectionBar({ can, me, onDone }) {
 export async function act(name, rows, { onDone }) {
   const action = ACTIONS[name];
   const { loaded, gone } = await loadEach(rows, (row) => loadCandidate(row.candidateId ?? row.id));
-  const entries = loaded.map(({ row, ...entry }) => ({ ...entry, candidate: { ...entry.candidate, blind: row.blind }, name: candidateName(entry.candidate, row), key: crypto.randomUUID() }));
+  const entries = loaded.map(({ row, ...entry }) => ({ ...entry, candidate: { ...entry.candidate, blind: row.blind }, name: candidateName(entry.candidate, row) }));
   const accepted = entries.filter(({ candidate }) => action.accepts(candidate));
   const leftOut = [...gone, ...entries.filter((entry) => !accepted.includes(entry)).map((entry) => `${entry.name}: ${t(`decisions.unavailable.${name}`)}.`)];
   if (!accepted.length) return toast(leftOut.join(" "));
@@ -146,7 +146,7 @@ export async function act(name, rows, { onDone }) {
     const failed = [];
     for (const entry of accepted.filter(({ isDone }) => !isDone)) {
       try {
-        await action.send(entry.candidate, form, { key: entry.key, headers: { "If-Match": entry.etag } });
+        await action.send(entry.candidate, form, { headers: { "If-Match": entry.etag } });
         entry.isDone = true;
       } catch (error) {
         // Only these concern a single candidate.

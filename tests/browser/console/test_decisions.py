@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.console.conftest import add_rubric
 from tests.live.cast import Candidate, invite, list_keys
@@ -147,6 +148,28 @@ def test_reports_do_not_wait_for_the_warnings_of_a_closed_dialog(scored, select)
     visit.page.keyboard.press("Escape")
     assert visit.page.evaluate(READ) == "read"
     assert len(waiting) < 2 * len(scored)
+
+
+def test_saving_waits_for_the_warnings_of_the_selected_decision(site, team, scored, select):
+    altered = "UPDATE sessions SET tests_passed_count = 9 WHERE id = %s"
+    site.execute(altered, site.stored_id(scored[0]["sessionId"]))
+    visit, waiting = select(scored[:1]), []
+    visit.page.route("**/decision-warnings?decision=advanced", lambda route: waiting.append(route), times=1)
+    visit.page.get_by_role("button", name="Decide").click()
+    dialog = visit.page.get_by_role("dialog")
+    decision = dialog.get_by_label("Hiring decision")
+    decision.select_option("Advanced")
+    dialog.get_by_role("button", name="Save").click()
+    expect(decision).to_be_disabled()
+    waiting[0].fulfill(status=503, json={})
+    second = dialog.get_by_label("Reason despite the findings")
+    second.wait_for()
+    expect(decision).to_be_enabled()
+    second.fill("Reproduced without the recording.")
+    dialog.get_by_role("button", name="Save").click()
+    dialog.wait_for(state="detached")
+    candidate = team.get(f"/v1/candidates/{scored[0]['id']}")["candidate"]
+    assert candidate["decisionFindingReason"] == "Reproduced without the recording."
 
 
 def test_a_revoked_candidate_is_left_out_and_named(team, scored, select):
@@ -296,6 +319,25 @@ def test_a_candidate_who_changed_and_is_rejected_does_not_stop_the_decision(team
     assert decisions == ["undecided", "rejected", "undecided"]
     dialog.get_by_role("button", name="Save").click()
     dialog.wait_for(state="detached")
+
+
+def test_an_email_whose_response_was_lost_is_not_sent_again(team, assessment, select):
+    invite(team, assessment, "ann@example.com")
+    (key,) = list_keys(team, assessment)
+    visit = select([key])
+    dialog = visit.page.get_by_role("dialog")
+
+    def lose(route):
+        assert route.fetch().ok
+        route.abort()
+
+    visit.page.route("**/invite", lose, times=1)
+    for text in ("Could not reach the service", "on its way"):
+        visit.page.get_by_role("button", name="Resend").click()
+        dialog.get_by_role("button", name="Resend").click()
+        assert visit.shows(text)
+        visit.page.keyboard.press("Escape")
+    assert len(team.get(f"/v1/candidates/{key['id']}/deliveries")["deliveries"]) == 2
 
 
 def test_a_failed_undo_names_the_candidate(team, assessment, select):
