@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from factories import make_assessment, make_key, make_person
+from factories import make_assessment, make_key, make_keys, make_person
 
 from delivery.worker.housekeeping import run_daily_tasks
-from models import Delivery, FeedEvent, SignInGrant, invitations
+from models import Delivery, FeedEvent, SignInGrant, db, invitations
 from models.ledger import numbering
 from tests.statements import plans
 
@@ -56,5 +56,8 @@ def test_a_sign_in_email_is_deleted_with_its_file(clock, organization, worker, e
 
 
 def test_numbering_reads_keys_from_their_index(organization):
+    make_keys(make_assessment(organization), 500)
+    numbering.number_new()
+    db.execute_sql("ANALYZE")
     (plan,) = plans(lambda: numbering.introduced_keys(organization.id))
     assert "ledger_entries_keys" in plan

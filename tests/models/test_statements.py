@@ -114,6 +114,8 @@ def index_only(plan, index):
 
 
 def test_candidate_lists_read_one_index(reviewer, organization, key):
+    make_keys(key.assessment, 500)
+    db.execute_sql("ANALYZE candidate_keys")
     calls = [
         partial(reviewer.get, "/v1/candidates", **page) for page in ({"offset": 9}, {"after": str(key.id)})
     ]
@@ -182,6 +184,9 @@ def test_larger_batches_send_no_more_statements(candidate, session):
 
 def test_cohort_statistics_read_one_index(reviewer, assessment):
     session = make_closed_session(assessment, envelope())
+    for _ in range(50):
+        make_closed_session(assessment)
+    db.execute_sql("ANALYZE sessions")
     path = f"/v1/assessments/{assessment.id}/cohort-stats"
     plans = plans_of(lambda: reviewer.get(path, sessionId=str(session.id)))
     assert index_only(plans[-1], "sessions_of_assessment")
