@@ -12,8 +12,8 @@ rounds ?= 20
 seed ?= 1
 database ?= both
 # Slow tests that measure time or stop shared processes.
-alone := tests/browser/console/test_large_report.py tests/integrations/test_load.py tests/proxy/test_load.py \
-	$(patsubst %,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
+alone := tests/browser/console/test_large_report.py tests/proxy/test_load.py $(patsubst \
+	%,tests/live/test_%.py,concurrency connections database_outage disk_full erased_files ingest_during_close \
 	locked_address monitoring pgbouncer reload stop_under_load tools upgrade)
 
 help: ## List the commands
