@@ -305,7 +305,8 @@ def test_a_decision_records_its_reason_time_and_author(app, clock, reviewer, org
     assert decision_of(decide(Caller.person(app, bob), key, "rejected")) == rejected
     assert decision_of(reviewer.patch(f"{PATH}/{key.id}", {"externalId": "4711"})) == rejected
     assert get(reviewer)["candidates"][0]["decision"] == "rejected"
-    payloads = [event.data for event in FeedEvent.select().where(FeedEvent.type == "candidate.decided")]
+    decided = FeedEvent.select().where(FeedEvent.type == "candidate.decided").order_by(FeedEvent.id)
+    payloads = [event.data for event in decided]
     ids = {"candidateId": str(key.id), "assessmentId": str(key.assessment_id), "sessionId": None}
     assert payloads == [
         ids | {"decision": "advanced", "previousDecision": "undecided"},

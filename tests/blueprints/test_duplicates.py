@@ -261,7 +261,7 @@ def test_metrics_match_an_independent_implementation(clock, reviewer, session, s
         clock.fixed += timedelta(seconds=source.randrange(100))
     if seed % 4 == 0:
         add_event(session, envelope())
-    stored = [(event.channel, json.loads(event.envelope)) for event in Event.select()]
+    stored = [(event.channel, json.loads(event.envelope)) for event in Event.select().order_by(Event.seq)]
     expected = recompute(select_counted(stored))
     metrics = closed_metrics(reviewer, session)
     rounded = {"commandFailRate", "verifyIntensity", "manualEditRatio", "aiAttributionPct"}

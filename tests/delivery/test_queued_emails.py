@@ -12,7 +12,7 @@ from tests.statements import plans
 
 
 def states(kind="invitation"):
-    return [row.state for row in Delivery.select().where(Delivery.kind == kind)]
+    return [row.state for row in Delivery.select().where(Delivery.kind == kind).order_by(Delivery.id)]
 
 
 @pytest.mark.parametrize("change", ["rejected", "erasure requested", "bounced"])

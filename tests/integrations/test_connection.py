@@ -45,7 +45,9 @@ def fail(api, error, url=URL):
 
 
 def counts():
-    return [(row.day, row.calls, row.failures) for row in IntegrationCalls.select()]
+    return [
+        (row.day, row.calls, row.failures) for row in IntegrationCalls.select().order_by(IntegrationCalls.day)
+    ]
 
 
 def test_a_call_has_our_headers_its_credential_and_its_body(api, server):

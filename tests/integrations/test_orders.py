@@ -34,7 +34,8 @@ def attention_of(order):
 
 
 def events_of(event_type):
-    return [event.data for event in FeedEvent.select().where(FeedEvent.type == event_type)]
+    events = FeedEvent.select().where(FeedEvent.type == event_type).order_by(FeedEvent.id)
+    return [event.data for event in events]
 
 
 def test_a_stage_change_invites_the_candidate_once(system, receive, work, integration, assessment):

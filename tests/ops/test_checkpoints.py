@@ -65,7 +65,9 @@ def log_lines(log_format, records):
 FORMATS = {
     "log in text": lambda records: log_lines("text", records),
     "log in JSON": lambda records: log_lines("json", records),
-    "webhook bodies": lambda records: [row.body for row in WebhookDelivery.select()],
+    "webhook bodies": lambda records: [
+        row.body for row in WebhookDelivery.select().order_by(WebhookDelivery.id)
+    ],
 }
 
 

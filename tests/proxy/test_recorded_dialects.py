@@ -352,7 +352,7 @@ def test_a_text_that_is_larger_than_an_event_is_its_hash_size_and_start(call, se
     for text in system:
         call(MESSAGES, data=json.dumps(messages_request() | {"system": text}))
     rows = Event.select().where(Event.session == session, Event.kind == "context", Event.size > 100_000)
-    texts = [json.loads(row.envelope)["data"]["text"] for row in rows]
+    texts = [json.loads(row.envelope)["data"]["text"] for row in rows.order_by(Event.seq)]
     assert [text.startswith("long long") for text in texts] == [True, True]
     for text, sent in zip(texts, system, strict=True):
         assert hashlib.sha256(json.dumps(sent).encode()).hexdigest() in text

@@ -159,7 +159,8 @@ def test_a_history_that_was_not_recorded_is_recorded_wherever_it_is(
     invented = TOOL_USE | {"id": "toolu_invented"}
     history = ["Hello", [TEXT], "A secret", [{"type": "text", "text": "Sure."}, invented], [TOOL_RESULT]]
     call(MESSAGES, data=conversation(*history, [TEXT], "And now?"))
-    contexts = [json.loads(row.envelope)["data"] for row in Event.select().where(Event.kind == "context")]
+    rows = Event.select().where(Event.kind == "context").order_by(Event.seq)
+    contexts = [json.loads(row.envelope)["data"] for row in rows]
     assert [(data["role"], data["type"], data["text"], data.get("fromHistory")) for data in contexts] == [
         ("user", "text", "A secret", True),
         ("assistant", "text", "Sure.", True),
