@@ -137,6 +137,11 @@ class CandidateKey(ProtectedModel):
         return cls.with_parents().where(cls.revoked_at.is_null(), Assessment.deleted_at.is_null())
 
     @classmethod
+    def can_be_decided(cls) -> Any:
+        """Return SQL for candidates without a decision, except revoked ones."""
+        return (cls.decision == "undecided") & cls.revoked_at.is_null()
+
+    @classmethod
     def with_parents(cls) -> Query:
         """Select keys with their assessments and organizations."""
         return cls.select(cls, Assessment, Organization).join(Assessment).switch(cls).join(Organization)

@@ -85,7 +85,7 @@ def domains(value: str) -> tuple[str, ...]:
 
 
 def integer(value: str, minimum: int = 0, maximum: int = 10**9, noun: str = "an integer") -> int:
-    # Python refuses to parse thousands of digits.
+    # `int` raises an error that names no setting for thousands of digits.
     if not re.fullmatch("[0-9]{1,20}", value) or not minimum <= int(value) <= maximum:
         raise ValueError(f"{noun} from {minimum} to {maximum}")
     return int(value)

@@ -22,7 +22,6 @@ from rules.timestamps import format_timestamp
 
 # Each one is a ledger entry. More would block the organization's, and on SQLite all, writes for too long.
 MAX_ASSIGNMENTS = 2000
-_IS_UNDECIDED = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
 
 
 class Assignment(ProtectedModel):
@@ -49,13 +48,13 @@ class Assignment(ProtectedModel):
     def of(cls, assessment: Assessment) -> Query:
         """Select an assessment's assignments with their users, oldest first.
 
-        `scored` tells whether the user has scored the session, `open` whether somebody still waits for that.
+        `scored` is true once the user has scored the session; `open` is true while the score is still needed.
         """
         is_theirs = (CompletedScoring.session == cls.session) & (CompletedScoring.user == cls.user)
         scored = peewee.fn.EXISTS(CompletedScoring.select(CompletedScoring.id).where(is_theirs))
         flags = (
             scored.converter(bool).alias("scored"),
-            (~scored & _IS_UNDECIDED).converter(bool).alias("open"),
+            (~scored & CandidateKey.can_be_decided()).converter(bool).alias("open"),
         )
         query = cls.select(cls, User, *flags).join(User).switch(cls).join(Session).join(CandidateKey)
         query = query.where(Session.assessment == assessment, cls.removed_at.is_null())
@@ -124,7 +123,7 @@ def _to_score(assessment: Assessment) -> Query:
     """Select an assessment's closed sessions without a decision."""
     is_closed = Session.closed_at.is_null(False) | (Session.closes_at <= clock.now())
     query = Session.select(Session.id, Session.organization, Session.key).join(CandidateKey)
-    return query.where(Session.assessment == assessment, is_closed, _IS_UNDECIDED)
+    return query.where(Session.assessment == assessment, is_closed, CandidateKey.can_be_decided())
 
 
 def _require_ids(field: str, ids: list[Any], known: Any, message: str) -> None:

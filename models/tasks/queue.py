@@ -128,9 +128,7 @@ def outdated(assessment_id: Any) -> Query:
     is_same = TestRun.submission_id.in_(has_submission)
     tested = _tested(tests).where(TestRun.session == Session.id, is_same)
     sessions = Session.select(Session.id).join(CandidateKey).where(Session.assessment == assessment_id)
-    # A revoked candidate cannot be decided.
-    is_undecided = (CandidateKey.decision == "undecided") & CandidateKey.revoked_at.is_null()
-    sessions = sessions.where(is_undecided, Session.closed_at.is_null(False))
+    sessions = sessions.where(CandidateKey.can_be_decided(), Session.closed_at.is_null(False))
     return sessions.where(peewee.fn.EXISTS(has_submission), ~peewee.fn.EXISTS(tested))
 
 

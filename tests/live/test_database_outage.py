@@ -84,7 +84,7 @@ def set_read_only(server, is_read_only=True):
 
 def wait_for_writers(server):
     """Wait until the transactions that began before `set_read_only` have ended."""
-    # The server tells all running processes to reload it before it starts another one.
+    # All existing processes get the reload signal before the server starts a new one.
     setting = "SHOW default_transaction_read_only"
     wait_until(lambda: server.query(setting) == [("on",)], "The setting was not reloaded.")
     ((now,),) = server.query("SELECT clock_timestamp()")

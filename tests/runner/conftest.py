@@ -27,7 +27,7 @@ def podman(*arguments):
 
 
 def cgroups(prefix):
-    """List the control groups with this prefix. Others can vanish meanwhile."""
+    """List the control groups with this prefix. Ignores groups that are removed during the search."""
     walk = os.walk("/sys/fs/cgroup")
     return [f"{folder}/{name}" for folder, names, _ in walk for name in names if name.startswith(prefix)]
 
