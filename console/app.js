@@ -45,6 +45,7 @@ let me = null;
 let pageController = new AbortController();
 const signedIn = new BroadcastChannel("proofstone.signedIn");
 let hasNavigated = false;
+let isSigningOut = false;
 const toScore = h("span", { class: "count", hidden: true });
 
 /** Parse the path and the query after the `#`. */
@@ -114,9 +115,14 @@ function goToSignIn() {
 
 async function handleSignOut() {
   const { signOut } = await load("sign_in");
-  await signOut();
-  me = null;
-  go("/sign-in");
+  isSigningOut = true;
+  try {
+    await signOut();
+    me = null;
+    go("/sign-in");
+  } finally {
+    isSigningOut = false;
+  }
 }
 
 /** Import a page's module. */
@@ -218,6 +224,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 api.signedOut.addEventListener("signed-out", ({ detail }) => {
+  // The next person to sign in must not be sent to the page that was loading.
+  if (isSigningOut) return;
   if (me) toast(describeError(detail).join(". "));
   goToSignIn();
 });

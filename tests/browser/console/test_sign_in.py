@@ -130,6 +130,26 @@ def test_signing_in_returns_to_the_requested_page_once(visit, team, assessment):
     visit.page.wait_for_url("**/console#/assessments")
 
 
+def test_signing_out_while_a_page_loads_does_not_return_to_that_page(visit, team, assessment):
+    held = []
+    visit.page.route("**/v1/todo*", lambda route: held.append(route))
+    sign_in(visit, team, f"/sign-in?to=/assessments/{assessment['id']}")
+    assert visit.shows("No candidates yet")
+
+    def sign_out(route):
+        response = route.fetch()
+        (todo,) = held
+        todo.fulfill(response=todo.fetch())
+        route.fulfill(response=response)
+
+    visit.page.route("**/v1/sign-in/session", sign_out)
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.get_by_label("API token").wait_for()
+    visit.page.unroute("**/v1/todo*")
+    sign_in(visit, team, "/sign-in")
+    visit.page.wait_for_url("**/console#/assessments")
+
+
 def test_a_link_to_a_session_shows_nothing_about_it_before_the_sign_in(site, visit, team, assessment):
     """Such as the link in a report in an applicant-tracking system."""
     body = {"count": 1, "candidates": [{"name": "Ada Lovelace"}]}
