@@ -90,9 +90,10 @@ http.server.HTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
 def test_jobs_at_the_same_time_do_not_see_each_other(run, running):
     tests = pack(HIDDEN | {"run.py": HIDDEN["run.py"] + "\ntime.sleep(4)\n"})
     neighbor = make_main("pathlib.Path('/tmp/NEIGHBOR').write_text('x')\nreturn 'NEIGHBOR'")
-    running.service.add(pack({"main.py": neighbor}), tests, limits=LIMITS, serve=SERVE)
+    limits = LIMITS | {"seconds": 30}
+    running.service.add(pack({"main.py": neighbor}), tests, limits=limits, serve=SERVE)
     attack = OUT_OF_PROCESS["hidden files"][0].replace("chr(72) + 'IDDENMARKER'", "'NEIGH' + 'BOR'")
-    number = running.service.add(pack({"main.py": make_main(attack)}), tests, limits=LIMITS, serve=SERVE)
+    number = running.service.add(pack({"main.py": make_main(attack)}), tests, limits=limits, serve=SERVE)
     running.service.wait_for(lambda: [r["id"] for r in running.service.results].count(number) == 1)
     result = next(result for result in running.service.results if result["id"] == number)
     assert result["tests"][0]["output"] == "found []"
