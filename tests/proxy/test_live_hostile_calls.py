@@ -128,9 +128,12 @@ def test_simultaneous_hostile_calls_use_little_memory_and_time(service, key, nam
         text = json.dumps(body).replace("CALL", f"call_{number}")
         agent = CODEX if path == RESPONSES else OPENCODE if "opencode" in name else CLAUDE_CODE
         headers = agent | {"Session_Id": f"agent-{number}", "X_Claude_Code_Session_Id": f"agent-{number}"}
-        with calling(service, key, path, text, **headers) as response:
-            response.read()
-            return response.status
+        while True:
+            with calling(service, key, path, text, **headers) as response:
+                response.read()
+            # A call that waits too long for a slot is rejected. Clients send it again.
+            if response.status != 529 or time.monotonic() - start > MAX_SECONDS:
+                return response.status
 
     start = time.monotonic()
     with ThreadPoolExecutor(CALLS) as pool:
