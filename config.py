@@ -97,7 +97,7 @@ def database_url(value: str) -> str:
     if parts.scheme == "sqlite" and not value.startswith("sqlite:///"):
         example = "sqlite:///var/proofstone.db or sqlite:////srv/proofstone.db"
         raise ValueError(f"three slashes before the file's path, such as {example}")
-    if parts.path in ("", "/", "/:memory:") or parts.fragment:
+    if "://" not in value or parts.path in ("", "/", "/:memory:") or parts.fragment:
         example = "postgres://host/name or sqlite:///proofstone.db"
         raise ValueError(f"a URL with a database, such as {example}; {ENCODING_HINT}")
     # `make run` creates the default's folder.

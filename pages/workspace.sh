@@ -277,7 +277,7 @@ nested_repositories() {
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 session=$(git config --get proofstone.session) || {
   [ ! -f submit ] ||
-    die "The folder's .git is missing. Run the command on your page in another folder, copy your files there, and run ./submit there."
+    die "The folder's .git is missing or not the original one. Run the command on your page in another folder, copy your files there, but not .git, and run ./submit there."
   die "Run this in the folder of your assessment."
 }
 state=$HOME/.proofstone/$session

@@ -65,7 +65,7 @@ def test_a_valid_value_is_parsed(name, text, value):
     ("name", "values"),
     [
         ("DATABASE_URL", ["mysql://host/name", "proofstone.db", "sqlite:///", "sqlite:///:memory:", "postgres://host",
-                          "postgres://a,b/name", "postgres://h:abc/n"]),
+                          "postgres://a,b/name", "postgres://h:abc/n", "postgres:name", "postgres:/name"]),
         ("DATABASE_POOL", ["0", "-1", "many", "1.5", "\u0665", "1001"]), ("WORKER_SENDERS", ["101"]),
         ("BASE_URL", ["proofstone.example.com", "ftp://example.com", "https://", "https://example.com/?x=1",
                       "https://example.com/#x", "http://[::1", "https://user:secret@example.com",

@@ -12,6 +12,7 @@ const PAGE_SIZE = 200;
 const MAX_ATTEMPTS = 3;
 // A rate limit can ask for an hour.
 const MAX_RETRY_SECONDS = 10;
+const LOST_KEY_LIFETIME_MS = 10 * 60_000;
 const WHOLE_SESSION = /^\/v1\/(sessions\/(?!.*\/(scores|notes|cohort-stats)$).|candidates\/[^/]+\/decision-warnings$)/;
 
 /** An error response, or a network failure (`status` 0). `details`, or `entries` in conflicts, lists `{path, message}`. */
@@ -74,13 +75,18 @@ export function queueRead(send) {
   return read;
 }
 
-// By request. Sending a request again whose outcome is unknown must not repeat the change.
+// By request, with the time. Soon after, sending a request again whose outcome is unknown must not repeat the change.
 const lostKeys = new Map();
+
+function lostKey(request) {
+  const { key, at } = lostKeys.get(request) ?? {};
+  return Date.now() - at < LOST_KEY_LIFETIME_MS ? key : null;
+}
 
 /** Send a POST with an idempotency key, by default a new one, or that of the same request whose outcome is unknown. */
 export async function post(path, body, { key, headers, ...options } = {}) {
   const request = `${path} ${JSON.stringify(body)}`;
-  const sentKey = key ?? lostKeys.get(request) ?? crypto.randomUUID();
+  const sentKey = key ?? lostKey(request) ?? crypto.randomUUID();
   try {
     const response = await json("POST", path, { body, headers: { "Idempotency-Key": sentKey, ...headers }, ...options });
     lostKeys.delete(request);
@@ -88,7 +94,7 @@ export async function post(path, body, { key, headers, ...options } = {}) {
   } catch (error) {
     const isRejected = error.status >= 400 && error.status < 500 && error.code !== "in_progress";
     if (isRejected) lostKeys.delete(request);
-    else lostKeys.set(request, sentKey);
+    else lostKeys.set(request, { key: sentKey, at: Date.now() });
     throw error;
   }
 }

@@ -63,11 +63,12 @@ function joinRequests(events) {
   let parallel = 0;
   for (const [n, event] of events.entries()) {
     const isRequest = event.kind === "tool_intent";
+    if (isRequest && events[n - 1]?.kind !== "tool_intent") parallel = 0;
     if (event.call && isBeforeResult(event)) event.isPart = results.has(event.call) && (isRequest || GRANTED.test(event.summary));
     else if (event.call) event.request = requests.get(event.call);
     else if (isRequest) {
-      parallel = events[n - 1]?.kind === "tool_intent" ? parallel + 1 : 0;
       open.splice(parallel, 0, event);
+      parallel += 1;
       open.splice(MAX_OPEN_REQUESTS);
     } else if (event.actor === "ai" && !RESPONSES.has(event.kind)) {
       const isNamed = requestMatcher(event.summary);

@@ -32,7 +32,8 @@ class Assignment(Schema):
     due_at = Timestamp("Due date.", null=True)
     scored = Flag("True once the person has scored every criterion.", example=False)
     open = Flag(
-        "True until the person has scored every criterion or the candidate has a decision.", example=True
+        "True until the person has scored every criterion, or the candidate has a decision or was revoked.",
+        example=True,
     )
     created_at = Timestamp("Time of the assignment.")
 

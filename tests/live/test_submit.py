@@ -350,8 +350,8 @@ def test_submit_without_git_says_how_to_submit_the_files(machine, key, service, 
     failed = machine.submit()
     assert failed.returncode == 1
     assert failed.stderr == (
-        "The folder's .git is missing. Run the command on your page in another folder, copy your files there, and run "
-        "./submit there.\n"
+        "The folder's .git is missing or not the original one. Run the command on your page in another folder, copy "
+        "your files there, but not .git, and run ./submit there.\n"
     )
     assert "is not empty" in machine.prepare(key).stderr
     assert machine.run("sh", str(machine.script), "other", PROOFSTONE_KEY=key).returncode == 0

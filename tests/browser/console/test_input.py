@@ -25,6 +25,23 @@ def test_a_request_whose_response_was_lost_is_not_repeated(open_console, team):
     assert len(team.get("/v1/rubrics")["rubrics"]) == 1
 
 
+def test_the_same_request_later_is_a_new_one(open_console, team):
+    """Such as a second reminder on the same day."""
+
+    def open_form(page):
+        page.clock.install()
+        page.route("**/v1/rubrics", lambda route: (route.fetch(), route.abort()), times=1)
+
+    visit = open_console(team, "/rubrics/new", before=open_form)
+    visit.page.get_by_label("Name").fill("Engineers")
+    visit.page.get_by_role("button", name="Create rubric").click()
+    assert visit.shows("Could not reach the service")
+    visit.page.clock.fast_forward("11:00")
+    visit.page.get_by_role("button", name="Create rubric").click()
+    assert visit.shows("Version 1 of “Engineers” was saved.")
+    assert len(team.get("/v1/rubrics")["rubrics"]) == 2
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(502, {}), (409, {"code": "in_progress", "error": "Still running."})]
 )

@@ -1,6 +1,7 @@
 """The agent's requests and their results, which are one row of the timeline."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -81,3 +82,20 @@ def test_a_subagents_response_is_no_result(open_report):
     read = request("Read", 0, file_path="/home/ann/a.py")
     usage, found = result("subagent_usage", 1, outputTokens=9), result("file_read", 2, path="a.py")
     assert open_request(open_report([read, usage, found], "result2")).endswith("event=request0")
+
+
+def test_requests_of_another_channel_do_not_change_the_order(site, team, assessment, open_console):
+    candidate = make_candidate(site, team, assessment)
+
+    def ingest(body):
+        assert candidate.ingest(body | {"ts": datetime.now(UTC).isoformat()}).status == 201
+
+    for second in (0, 2):
+        call = {"tool_name": "Bash", "tool_input": {"command": "ls"}, "tool_use_id": f"toolu_{second}"}
+        hook = {"hook_event_name": "PreToolUse", "session_id": "1", **call}
+        assert candidate.post("/v1/hooks/claude-code", hook).status == 200
+        ingest(request("Bash", second, command="ls"))
+        ingest(event("prompt", second + 1, data={"text": "No, show all files"}))
+    ingest(result("command", command="ls"))
+    visit = open_console(team, f"/sessions/{candidate.session_id}?event=result7")
+    assert open_request(visit).endswith("event=request2")
